@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every cap on what an input may ask for, with its reason. Reaching one is
+ * ERR_LIMIT or a finding, never a crash. */
+#ifndef STRATA_BASE_LIMITS_H
+#define STRATA_BASE_LIMITS_H
+
+#include <stdint.h>
+
+#define KIB UINT64_C(1024)
+#define MIB (1024 * KIB)
+#define GIB (1024 * MIB)
+#define TIB (1024 * GIB)
+
+/* A disk: qemu's own limit is below 2^63; offsets then fit off_t. */
+#define LIMIT_DISK_SIZE (UINT64_C(1) << 62)
+/* GPT allows any count; real disks have 128. 4096 x 128 bytes = 512 KiB. */
+#define LIMIT_PARTITIONS 4096
+/* Logical partitions in one extended chain; Linux stops at 256. */
+#define LIMIT_EXTENDED_CHAIN 256
+/* A file name; 255 characters of up to 4 bytes and a margin (HFS+, exFAT). */
+#define LIMIT_NAME 1024
+/* A symlink target: PATH_MAX on Linux; btrfs and XFS stop below it. */
+#define LIMIT_SYMLINK 65536
+/* One extended attribute value: the kernel's XATTR_SIZE_MAX. */
+#define LIMIT_XATTR 65536
+/* All extended attributes of one file. */
+#define LIMIT_XATTRS_TOTAL (1 * MIB)
+/* Entries of one directory: keeps their names below 200 MiB in the worst
+ * case of a hostile image and far above what real ones hold. */
+#define LIMIT_DIR_ENTRIES 2000000
+/* Directory depth: the kernel's PATH_MAX allows 2048 one-letter levels. */
+#define LIMIT_DEPTH 4096
+/* Files of one volume. */
+#define LIMIT_FILES 100000000
+/* Extents of one file: 10 TiB of 4 KiB blocks, each its own extent, is more
+ * than any file system's own tools survive. */
+#define LIMIT_FILE_EXTENTS (UINT64_C(1) << 22)
+/* Extents kept in memory for one disk (24 bytes each); files beyond it are
+ * kept as blocks. */
+#define LIMIT_DISK_EXTENTS (UINT64_C(3) << 20)
+/* Bytes of hole that are hashed for one file; a sparse file costs nothing on
+ * disk but a second for every 1.7 GB hashed. */
+#define LIMIT_HASHED_HOLE (64 * GIB)
+/* A metadata block of any file system (btrfs and XFS: 64 KiB). */
+#define LIMIT_FS_BLOCK 65536
+/* Depth of a chain of backing files. */
+#define LIMIT_BACKING_DEPTH 64
+
+#endif

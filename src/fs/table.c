@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of file-system readers. */
+#include "fs/fs.h"
+
+#include <string.h>
+#include "fs/table.h"
+
+const struct fs_ops *const fs_table[] = {
+	NULL,
+};
+
+enum fs_verdict fs_probe(struct source *src, const struct fs_ops **out_ops,
+	struct fs_info *out_info, struct error *e)
+{
+	enum fs_verdict best = FS_NO;
+
+	for (size_t i = 0; fs_table[i]; i++) {
+		struct fs_info info;
+		struct error err = { 0 };
+		enum fs_verdict v;
+
+		memset(&info, 0, sizeof(info));
+		info.devices = 1;
+		v = fs_table[i]->probe(src, &info, &err);
+		if (v == FS_NO || (v == FS_UNSURE && best == FS_UNSURE))
+			continue;
+		*out_ops = fs_table[i];
+		*out_info = info;
+		if (e)
+			*e = err;
+		if (v == FS_YES)
+			return FS_YES;
+		best = v;
+	}
+	return best;
+}

@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The rows of the table of file-system readers, one per reader's file. */
+#ifndef STRATA_FS_TABLE_H
+#define STRATA_FS_TABLE_H
+
+#include "fs/fs.h"
+
+#endif
