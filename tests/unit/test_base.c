@@ -9,6 +9,7 @@
 #include "base/cursor.h"
 #include "base/error.h"
 #include "base/finding.h"
+#include "base/utf.h"
 #include "base/vec.h"
 
 static void test_checked(void **state)
@@ -85,6 +86,33 @@ static void test_vec(void **state)
 	vec_release(&v);
 }
 
+static void test_utf(void **state)
+{
+	/* a, u-umlaut, euro, U+1F600, a lone high, b, a lone low */
+	static const uint8_t in[] = { 'a', 0, 0xfc, 0, 0xac, 0x20, 0x3d, 0xd8,
+		0x00, 0xde, 0x00, 0xd8, 'b', 0, 0x00, 0xdc };
+	uint8_t out[64];
+	char field[8];
+	size_t lone;
+
+	(void)state;
+	assert_int_equal(utf16_to_utf8(in, 8, false, UTF_LONE_KEEP, out,
+				 sizeof(out), &lone), 17);
+	assert_memory_equal(out, "a\xc3\xbc\xe2\x82\xac\xf0\x9f\x98\x80"
+		"\xed\xa0\x80" "b\xed\xb0\x80", 17);
+	assert_int_equal(lone, 2);
+	utf16_to_utf8(in, 8, false, UTF_LONE_REPLACE, out, sizeof(out), NULL);
+	assert_memory_equal(out + 10, "\xef\xbf\xbd" "b\xef\xbf\xbd", 7);
+	/* whole characters only */
+	assert_int_equal(utf16_to_utf8(in, 8, false, UTF_LONE_KEEP, out, 5,
+				 NULL), 3);
+	utf16_field(in, 8, false, field, sizeof(field));
+	assert_string_equal(field, "a\xc3\xbc\xe2\x82\xac");
+	utf16_field((const uint8_t *)"\0x\0y\0\0\0z", 4, true, field,
+		sizeof(field));
+	assert_string_equal(field, "xy");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -92,6 +120,7 @@ int main(void)
 		cmocka_unit_test(test_varint),
 		cmocka_unit_test(test_error),
 		cmocka_unit_test(test_vec),
+		cmocka_unit_test(test_utf),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
