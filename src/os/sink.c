@@ -150,6 +150,7 @@ int sink_file_create(const char *path, struct sink **out, struct error *e)
 			return error_set(e, ERR_ARG,
 				"%s: exists and is not a regular file", path);
 		f->device = true;
+		f->s.keeps_old = true;
 		f->fd = open(path, O_WRONLY | O_CLOEXEC | O_EXCL);
 		end = f->fd < 0 ? -1 : lseek(f->fd, 0, SEEK_END);
 		if (end < 0)

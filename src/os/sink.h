@@ -28,6 +28,9 @@ struct sink_ops {
 struct sink {
 	const struct sink_ops *ops;
 	bool seekable;
+	/* What is not written keeps its old content instead of reading as
+	 * zeros (a device): writers write zeros too. */
+	bool keeps_old;
 };
 
 /* A new file that appears under path only at commit (a temporary name in the

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The rows of the table of disk containers, one per format's file. */
+#ifndef STRATA_DISK_TABLE_H
+#define STRATA_DISK_TABLE_H
+
+#include "disk/disk.h"
+
+extern const struct disk_ops disk_raw;
+
+#endif

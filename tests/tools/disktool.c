@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* disktool info IMAGE                what disk_open says, and its findings
+ * disktool map IMAGE                 the extents: offset, length, kind, layer
+ * disktool convert [-O FORMAT] [-c] [-z ALGORITHM] IMAGE OUT   "-": a pipe
+ * disktool cmp IMAGE RAW             every byte, by many threads at random
+ *
+ * Common: -f FORMAT, --snapshot NAME. Exit 4 where the image is refused
+ * (message: CODE: why), 1 where bytes differ. For tests.
+ */
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "base/checked.h"
+#include "base/compiler.h"
+#include "disk/disk.h"
+
+static void on_finding(void *ctx, const struct finding *f)
+{
+	(void)ctx;
+	fprintf(stderr, "FINDING: %s: %s%s%s\n", finding_name(f->id), f->where,
+		*f->where ? ": " : "", f->detail);
+}
+
+static int refuse(const char *what, const struct error *e)
+{
+	char at[40] = "";
+
+	if (e->has_offset)
+		snprintf(at, sizeof(at), " (offset %" PRIu64 ")", e->offset);
+	fprintf(stderr, "disktool: %s: %s: %s%s\n", error_code_name(e->code),
+		what, e->msg, at);
+	return e->code == ERR_IO || e->code == ERR_NOTFOUND ? 7 : 4;
+}
+
+static int map(struct source *d)
+{
+	struct source_extent run = { 0 }, x;
+	struct error e = { 0 };
+
+	for (uint64_t at = 0; at < d->size; at += x.len) {
+		if (source_extent_at(d, at, &x, &e))
+			return refuse("map", &e);
+		if (run.len && run.kind == x.kind && run.layer == x.layer) {
+			run.len += x.len;
+			continue;
+		}
+		if (run.len)
+			printf("%" PRIu64 " %" PRIu64 " %s %u\n", run.off,
+				run.len, run.kind ? "zero" : "data", run.layer);
+		run = x;
+	}
+	if (run.len)
+		printf("%" PRIu64 " %" PRIu64 " %s %u\n", run.off, run.len,
+			run.kind ? "zero" : "data", run.layer);
+	return 0;
+}
+
+struct cmp {
+	struct source *a, *b;
+	unsigned seed;
+	int bad;
+};
+
+static void *cmp_thread(void *arg)
+{
+	struct cmp *c = arg;
+	enum { STEP = 192 * 1024 + 512 };
+	uint8_t *x = malloc(STEP), *y = malloc(STEP);
+	uint64_t n = div_ceil(c->b->size, STEP);
+	struct error e = { 0 };
+
+	/* Every step once, each thread from another start. */
+	for (uint64_t i = 0; i < n && !c->bad; i++) {
+		uint64_t off = (i + n * c->seed / 4) % n * STEP;
+		size_t len = (size_t)u64_min(STEP, c->b->size - off);
+
+		if (source_pread(c->a, x, len, off, &e) ||
+			source_pread(c->b, y, len, off, &e))
+			c->bad = refuse("cmp", &e);
+		else if (memcmp(x, y, len))
+			fprintf(stderr, "differ at %" PRIu64 "\n", off),
+				c->bad = 1;
+	}
+	free(x);
+	free(y);
+	return NULL;
+}
+
+static int cmp(struct source *d, const char *path)
+{
+	AUTO_SOURCE b = NULL;
+	struct error e = { 0 };
+	struct cmp c[4];
+	pthread_t t[4];
+	int rc = 0;
+
+	if (source_file_open(path, &b, &e))
+		return refuse(path, &e);
+	if (b->size != d->size) {
+		fprintf(stderr, "sizes: %" PRIu64 " and %" PRIu64 "\n", d->size,
+			b->size);
+		return 1;
+	}
+	for (unsigned i = 0; i < 4; i++) {
+		c[i] = (struct cmp){ d, b, i, 0 };
+		pthread_create(&t[i], NULL, cmp_thread, &c[i]);
+	}
+	for (unsigned i = 0; i < 4; i++) {
+		pthread_join(t[i], NULL);
+		rc |= c[i].bad;
+	}
+	return rc;
+}
+
+static int convert(struct source *d, const char *format, bool compress,
+	const char *algorithm, const char *path)
+{
+	static const uint8_t id[16] = "disktool-test-id";
+	AUTO_SINK out = NULL;
+	struct error e = { 0 };
+	const struct disk_ops *ops = disk_by_name(format);
+	struct disk_write_args a = { .disk = d,
+		.compress = compress,
+		.compression = algorithm,
+		.id = id,
+		.name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path };
+
+	if (!ops || !ops->writer)
+		return fprintf(stderr, "disktool: no writer for %s\n", format),
+		       2;
+	if (!strcmp(path, "-") ? sink_stream(1, &out, &e)
+			       : sink_file_create(path, &out, &e))
+		return refuse(path, &e);
+	a.out = out;
+	if (ops->writer->write(&a, &e) || sink_commit(out, &e))
+		return refuse(path, &e);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct finding_sink sink = { on_finding, NULL };
+	const char *arg[3] = { 0 }, *format = NULL, *to = "raw", *zip = NULL;
+	struct disk_open_args a = { .findings = &sink };
+	struct disk_info info = { 0 };
+	const struct disk_ops *ops;
+	AUTO_SOURCE file = NULL;
+	AUTO_SOURCE d = NULL;
+	struct error e = { 0 };
+	bool compress = false;
+	int n = 0;
+
+	for (int i = 1; i < argc; i++) {
+		if (!strcmp(argv[i], "-f") && i + 1 < argc)
+			format = argv[++i];
+		else if (!strcmp(argv[i], "-O") && i + 1 < argc)
+			to = argv[++i];
+		else if (!strcmp(argv[i], "-z") && i + 1 < argc)
+			zip = argv[++i];
+		else if (!strcmp(argv[i], "--snapshot") && i + 1 < argc)
+			a.snapshot = argv[++i];
+		else if (!strcmp(argv[i], "-c"))
+			compress = true;
+		else if (n < 3)
+			arg[n++] = argv[i];
+	}
+	if (n < 2)
+		return fprintf(stderr, "usage: see the source\n"), 2;
+	if (source_file_open(arg[1], &file, &e))
+		return refuse(arg[1], &e);
+	ops = format ? disk_by_name(format) : disk_probe(file);
+	if (!ops)
+		return fprintf(stderr, "disktool: no format %s\n", format), 2;
+	a.file = file;
+	if (ops->open(&a, &d, &info, &e))
+		return refuse(arg[1], &e);
+	if (!strcmp(arg[0], "info"))
+		return printf("%s\n%s\nsize %" PRIu64 "\nbacking %s\n",
+			       info.format, info.detail, d->size, info.backing),
+		       0;
+	if (!strcmp(arg[0], "map"))
+		return map(d);
+	if (!strcmp(arg[0], "cmp") && n == 3)
+		return cmp(d, arg[2]);
+	if (!strcmp(arg[0], "convert") && n == 3)
+		return convert(d, to, compress, zip, arg[2]);
+	return 2;
+}
