@@ -45,5 +45,9 @@
 #define LIMIT_FS_BLOCK 65536
 /* Depth of a chain of backing files. */
 #define LIMIT_BACKING_DEPTH 64
+/* A block of a container: VHDX allows 256 MiB. */
+#define LIMIT_CONTAINER_BLOCK (256 * MIB)
+/* A compressed block, which is unpacked as a whole: VMware writes 64 KiB. */
+#define LIMIT_PACKED_BLOCK (16 * MIB)
 
 #endif

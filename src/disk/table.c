@@ -5,10 +5,15 @@
 #include <string.h>
 #include <strings.h>
 #include "disk/table.h"
+#include "disk/vdi.h"
+#include "disk/vhd.h"
 
 /* Formats whose magic stands at a fixed place come first, then those that are
  * told by a footer, then raw. */
 const struct disk_ops *const disk_table[] = {
+	&disk_vdi,
+	&disk_vhd,
+	&disk_vhd_fixed,
 	&disk_raw,
 	NULL,
 };

@@ -4,7 +4,9 @@
  * disktool convert [-O FORMAT] [-c] [-z ALGORITHM] IMAGE OUT   "-": a pipe
  * disktool cmp IMAGE RAW             every byte, by many threads at random
  *
- * Common: -f FORMAT, --snapshot NAME. Exit 4 where the image is refused
+ * Common: -f FORMAT, --snapshot NAME; --dir DIR: files that the image names by
+ * a plain name may be opened there. What it asks for is told: RESOLVE: name.
+ * Exit 4 where the image is refused
  * (message: CODE: why), 1 where bytes differ. For tests.
  */
 #include <inttypes.h>
@@ -22,6 +24,42 @@ static void on_finding(void *ctx, const struct finding *f)
 	(void)ctx;
 	fprintf(stderr, "FINDING: %s: %s%s%s\n", finding_name(f->id), f->where,
 		*f->where ? ": " : "", f->detail);
+}
+
+struct dir {
+	const char *path;
+	int depth;
+};
+
+static int resolve(void *ctx, const char *name, const char *purpose,
+	const char *format, struct source **out, struct error *e)
+{
+	struct dir d = *(struct dir *)ctx;
+	struct disk_resolver next = { resolve, &d };
+	struct disk_open_args a = { .resolver = &next };
+	struct disk_info info = { 0 };
+	AUTO_SOURCE file = NULL;
+	char path[4096];
+	int r;
+
+	fprintf(stderr, "RESOLVE: %s (%s, %s)\n", name, purpose,
+		format ? format : "bytes");
+	if (strpbrk(name, "/:") || !*name || !strcmp(name, "..") || !d.path)
+		return error_set(e, ERR_UNSUPPORTED, "%s '%s': not allowed",
+			purpose, name);
+	if (d.depth++ >= 8)
+		return error_set(e, ERR_LIMIT, "chain of files is too long");
+	snprintf(path, sizeof(path), "%s/%s", d.path, name);
+	r = source_file_open(path, &file, e);
+	if (r || !format) {
+		if (!r)
+			*out = steal_ptr(file);
+		return r;
+	}
+	a.file = file;
+	if (!disk_by_name(format))
+		return error_set(e, ERR_UNSUPPORTED, "format %s", format);
+	return disk_by_name(format)->open(&a, out, &info, e);
 }
 
 static int refuse(const char *what, const struct error *e)
@@ -144,7 +182,9 @@ int main(int argc, char **argv)
 {
 	struct finding_sink sink = { on_finding, NULL };
 	const char *arg[3] = { 0 }, *format = NULL, *to = "raw", *zip = NULL;
-	struct disk_open_args a = { .findings = &sink };
+	struct dir dir = { 0 };
+	struct disk_resolver res = { resolve, &dir };
+	struct disk_open_args a = { .findings = &sink, .resolver = &res };
 	struct disk_info info = { 0 };
 	const struct disk_ops *ops;
 	AUTO_SOURCE file = NULL;
@@ -162,6 +202,8 @@ int main(int argc, char **argv)
 			zip = argv[++i];
 		else if (!strcmp(argv[i], "--snapshot") && i + 1 < argc)
 			a.snapshot = argv[++i];
+		else if (!strcmp(argv[i], "--dir") && i + 1 < argc)
+			dir.path = argv[++i];
 		else if (!strcmp(argv[i], "-c"))
 			compress = true;
 		else if (n < 3)
