@@ -5,4 +5,6 @@
 
 #include "fs/fs.h"
 
+extern const struct fs_ops fs_kinds;
+
 #endif
