@@ -21,6 +21,8 @@ enum finding_severity {
 	X(PART_ENTRY_BAD, "part-entry-bad", DAMAGE,                            \
 		"a partition entry is outside the disk or contradicts itself") \
 	X(PART_OVERLAP, "part-overlap", DAMAGE, "partitions overlap")          \
+	X(PART_NESTED, "part-nested", NOTE,                                    \
+		"a partition lies inside another")                             \
 	X(PART_LOOP, "part-loop", DAMAGE,                                      \
 		"the chain of extended partitions loops")                      \
 	X(PART_BACKUP, "part-backup", DAMAGE,                                  \
