@@ -45,6 +45,11 @@
 #define LIMIT_FS_BLOCK 65536
 /* Depth of a chain of backing files. */
 #define LIMIT_BACKING_DEPTH 64
+/* Bytes of a qcow2 L1 table, internal snapshots of an image, bytes of extra
+ * data of one: qemu's own limits. */
+#define LIMIT_QCOW2_L1 (32 * MIB)
+#define LIMIT_QCOW2_SNAPSHOTS 65536
+#define LIMIT_QCOW2_SNAPSHOT_EXTRA 1024
 /* A block of a container: VHDX allows 256 MiB. */
 #define LIMIT_CONTAINER_BLOCK (256 * MIB)
 /* A compressed block, which is unpacked as a whole: VMware writes 64 KiB. */

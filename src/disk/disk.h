@@ -16,8 +16,9 @@
 struct disk_resolver {
 	/* name: as written in the container. purpose: "backing file", "extent",
 	 * "data file", for messages. format: what the container says of the
-	 * other file's format ("qcow2", "raw"), or NULL for a plain source of
-	 * the file's bytes. UNSUPPORTED where it is not allowed. */
+	 * other file's format ("qcow2", "raw"; "" where it does not say), or
+	 * NULL for a plain source of the file's bytes. UNSUPPORTED where it is
+	 * not allowed. resolve.h has one that goes by a list. */
 	int (*open)(void *ctx, const char *name, const char *purpose,
 		const char *format, struct source **out, struct error *e);
 	void *ctx;

@@ -11,6 +11,7 @@
 /* Formats whose magic stands at a fixed place come first, then those that are
  * told by a footer, then raw. */
 const struct disk_ops *const disk_table[] = {
+	&disk_qcow2,
 	&disk_vdi,
 	&disk_vhd,
 	&disk_vhd_fixed,

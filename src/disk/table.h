@@ -5,6 +5,7 @@
 
 #include "disk/disk.h"
 
+extern const struct disk_ops disk_qcow2;
 extern const struct disk_ops disk_raw;
 
 #endif

@@ -18,6 +18,8 @@
 #include "base/checked.h"
 #include "base/compiler.h"
 #include "disk/disk.h"
+#include "disk/qcow2.h"
+#include "disk/resolve.h"
 
 static void on_finding(void *ctx, const struct finding *f)
 {
@@ -27,8 +29,9 @@ static void on_finding(void *ctx, const struct finding *f)
 }
 
 struct dir {
-	const char *path;
+	const char *path; /* NULL: by the list of what is allowed */
 	int depth;
+	struct disk_allow *allow;
 };
 
 static int resolve(void *ctx, const char *name, const char *purpose,
@@ -44,7 +47,9 @@ static int resolve(void *ctx, const char *name, const char *purpose,
 
 	fprintf(stderr, "RESOLVE: %s (%s, %s)\n", name, purpose,
 		format ? format : "bytes");
-	if (strpbrk(name, "/:") || !*name || !strcmp(name, "..") || !d.path)
+	if (!d.path)
+		return disk_allow_open(d.allow, name, purpose, format, out, e);
+	if (strpbrk(name, "/:") || !*name || !strcmp(name, "..") || !strcmp(name, "."))
 		return error_set(e, ERR_UNSUPPORTED, "%s '%s': not allowed",
 			purpose, name);
 	if (d.depth++ >= 8)
@@ -178,11 +183,48 @@ static int convert(struct source *d, const char *format, bool compress,
 	return 0;
 }
 
+static int ranges(struct source *file, const struct disk_resolver *resolver)
+{
+	struct qcow2_facts facts;
+	struct qcow2_range x;
+	AUTO_SOURCE o = NULL;
+	struct error e = { 0 };
+	AUTO_FREE uint8_t *buf = malloc(65536);
+	uint8_t b;
+	int r = qcow2_open_overlay(file, resolver, NULL, &o, &facts, &e);
+
+	if (r)
+		return refuse("overlay", &e);
+	for (uint64_t at = 0; (r = qcow2_next_allocated(o, at, &x, &e)) == 1;
+		at = x.off + x.len) {
+		if (at < x.off &&
+			source_pread(o, &b, 1, x.off - 1, &e) != ERR_ARG)
+			return fprintf(stderr, "read what is below\n"), 1;
+		for (uint64_t k = 0; k < x.len; k += 65536)
+			if (source_pread(o, buf,
+				    (size_t)u64_min(65536, x.len - k),
+				    x.off + k, &e))
+				return refuse("overlay", &e);
+		printf("%" PRIu64 " %" PRIu64 " %s\n", x.off, x.len,
+			x.kind ? "zero" : "data");
+	}
+	return r ? refuse("overlay", &e) : 0;
+}
+
+static int on_snapshot(void *ctx, const struct qcow2_snapshot *s)
+{
+	(void)ctx;
+	printf("%s %s %" PRIu64 "\n", s->id, s->name, s->size);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct finding_sink sink = { on_finding, NULL };
 	const char *arg[3] = { 0 }, *format = NULL, *to = "raw", *zip = NULL;
-	struct dir dir = { 0 };
+	const char *allowed[16];
+	struct disk_allow allow = { .paths = allowed, .findings = &sink };
+	struct dir dir = { .allow = &allow };
 	struct disk_resolver res = { resolve, &dir };
 	struct disk_open_args a = { .findings = &sink, .resolver = &res };
 	struct disk_info info = { 0 };
@@ -204,6 +246,9 @@ int main(int argc, char **argv)
 			a.snapshot = argv[++i];
 		else if (!strcmp(argv[i], "--dir") && i + 1 < argc)
 			dir.path = argv[++i];
+		else if (!strcmp(argv[i], "--allow-backing") && i + 1 < argc &&
+			 allow.n < 16)
+			allowed[allow.n++] = argv[++i];
 		else if (!strcmp(argv[i], "-c"))
 			compress = true;
 		else if (n < 3)
@@ -216,7 +261,14 @@ int main(int argc, char **argv)
 	ops = format ? disk_by_name(format) : disk_probe(file);
 	if (!ops)
 		return fprintf(stderr, "disktool: no format %s\n", format), 2;
+	allow.image = arg[1];
 	a.file = file;
+	if (!strcmp(arg[0], "ranges"))
+		return ranges(file, &res);
+	if (!strcmp(arg[0], "snapshots"))
+		return qcow2_snapshots(file, on_snapshot, NULL, &e)
+			       ? refuse(arg[1], &e)
+			       : 0;
 	if (ops->open(&a, &d, &info, &e))
 		return refuse(arg[1], &e);
 	if (!strcmp(arg[0], "info"))
