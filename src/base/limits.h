@@ -54,5 +54,8 @@
 #define LIMIT_CONTAINER_BLOCK (256 * MIB)
 /* A compressed block, which is unpacked as a whole: VMware writes 64 KiB. */
 #define LIMIT_PACKED_BLOCK (16 * MIB)
+/* A VMDK descriptor, and its extents: 64 TiB in files of 2 GiB. */
+#define LIMIT_VMDK_DESC (4 * MIB)
+#define LIMIT_VMDK_EXTENTS 32768
 
 #endif

@@ -7,11 +7,14 @@
 #include "disk/table.h"
 #include "disk/vdi.h"
 #include "disk/vhd.h"
+#include "disk/vmdk.h"
 
 /* Formats whose magic stands at a fixed place come first, then those that are
  * told by a footer, then raw. */
 const struct disk_ops *const disk_table[] = {
 	&disk_qcow2,
+	&disk_vmdk,
+	&disk_vmdk_stream,
 	&disk_vdi,
 	&disk_vhd,
 	&disk_vhd_fixed,

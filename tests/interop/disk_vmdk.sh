@@ -1,0 +1,95 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# VMDK against qemu-img: every subformat in, both that we write out, snapshots;
+# and what it may open.
+. "$(dirname "$0")/../lib.sh"
+need qemu-img qemu-io python3 cmp
+python3 - <<'P'
+import random
+r = random.Random(3)
+with open("a.raw", "wb") as f:
+    f.truncate(70 * 1048576 + 512 * 3)
+    for off, n in ((0, 513), (1048576 - 1, 2), (5 * 1048576, 3 * 1048576), (40 * 1048576, 100), (70 * 1048576 + 512, 1024)):
+        f.seek(off); f.write(r.randbytes(n // 2) + bytes([65 + off % 7]) * (n - n // 2))
+P
+size() { disktool info "$@" 2>/dev/null | sed -n 's/^size //p'; }
+for sub in monolithicSparse monolithicFlat twoGbMaxExtentSparse twoGbMaxExtentFlat streamOptimized; do
+	mkdir $sub
+	qemu-img convert -f raw -O vmdk -o subformat=$sub a.raw $sub/a.vmdk
+	qemu-img convert -f vmdk -O raw $sub/a.vmdk want.raw
+	disktool cmp --dir $sub $sub/a.vmdk want.raw 2>err || fail "$sub differs: $(cat err)"
+	cmp -n "$(stat -c %s a.raw)" a.raw want.raw || fail "$sub: oracle"
+	n=$(disktool map --dir $sub $sub/a.vmdk 2>/dev/null | awk '$3 == "data" { n += $2 } END { print n }')
+	[ "$n" -le 4000000 ] || fail "$sub: no holes: $n"
+	disktool info --dir $sub $sub/a.vmdk 2>/dev/null | grep -q $sub || fail "$sub: detail"
+done
+qemu-img convert -f raw -O vmdk -o zeroed_grain=on,compat6=on a.raw z.vmdk
+qemu-io -f vmdk -c 'write -z 5M 2M' z.vmdk >/dev/null
+qemu-img convert -f vmdk -O raw z.vmdk want.raw; disktool cmp z.vmdk want.raw || fail "zeroed grains"
+# a disk in several files of 2 GiB
+qemu-img create -q -f vmdk -o subformat=twoGbMaxExtentSparse big.vmdk 5G
+qemu-io -f vmdk -c 'write -P 7 2147450880 65536' -c 'write -P 9 5368643584 65536' big.vmdk >/dev/null
+disktool map --dir . big.vmdk 2>/dev/null > map
+qemu-img convert -f vmdk -O raw big.vmdk want.raw; disktool cmp --dir . big.vmdk want.raw 2>/dev/null || fail "several extents"
+grep -c ' data ' map | grep -qx 2 || fail "several extents: $(cat map)"
+rm -f want.raw big*
+# a snapshot over a parent
+cp monolithicSparse/a.vmdk base.vmdk
+qemu-img create -q -f vmdk -F vmdk -b base.vmdk snap.vmdk
+qemu-io -f vmdk -c 'write -P 3 6M 1M' -c 'write -P 4 60M 4k' snap.vmdk >/dev/null
+qemu-img create -q -f vmdk -F vmdk -b snap.vmdk snap2.vmdk
+qemu-io -f vmdk -c 'write -P 5 6500k 64k' snap2.vmdk >/dev/null
+qemu-img convert -f vmdk -O raw snap2.vmdk want.raw
+disktool cmp --dir . snap2.vmdk want.raw 2>err || fail "snapshot: $(cat err)"
+disktool map --dir . snap2.vmdk 2>/dev/null > map
+for l in 0 1 2; do grep -q " data $l$" map || fail "layer $l: $(cat map)"; done
+expect_rc 4 disktool info snap.vmdk 2>err; grep -q 'not allowed' err || fail "opened a parent unasked: $(cat err)"
+qemu-io -f vmdk -c 'write -P 8 0 64k' base.vmdk >/dev/null   # a new content id
+expect_rc 4 disktool info --dir . snap.vmdk 2>err; grep -q 'content id' err || fail "wrong parent: $(cat err)"
+# formats out
+for f in vmdk vmdk-stream; do
+	disktool convert -O $f a.raw o.vmdk
+	qemu-img compare -f raw -F vmdk a.raw o.vmdk >/dev/null || fail "$f: qemu-img compare"
+	qemu-img check -f vmdk o.vmdk >/dev/null || fail "$f: qemu-img check"
+	[ "$(qemu-img info -f vmdk --output=json o.vmdk | python3 -c 'import json,sys; print(json.load(sys.stdin)["virtual-size"])')" = "$(stat -c %s a.raw)" ] || fail "$f: size"
+	disktool cmp o.vmdk a.raw || fail "$f: our own reader"
+	disktool convert -O $f a.raw p.vmdk; sed -i 's/"p.vmdk"/"o.vmdk"/' p.vmdk; cmp o.vmdk p.vmdk || fail "$f: not the same twice"
+	: > empty.raw; disktool convert -O $f empty.raw e.vmdk; disktool cmp e.vmdk empty.raw || fail "$f: empty"
+	truncate -s 1T huge.raw; disktool convert -O $f huge.raw h.vmdk
+	disktool map h.vmdk | grep -qx "0 1099511627776 zero 0" || fail "$f: huge"
+	[ "$(stat -c %b h.vmdk)" -le 2048 ] || fail "$f: huge and not sparse"
+	qemu-img info -f vmdk h.vmdk | grep -q '1 TiB' || fail "$f: huge, qemu"
+done
+disktool convert -O vmdk-stream a.raw o.vmdk
+disktool convert -O vmdk-stream a.raw - | cat > s.vmdk
+qemu-img compare -f raw -F vmdk a.raw s.vmdk >/dev/null || fail "streamed"
+# names that lead elsewhere open nothing: only what --dir holds is ever opened
+mkdir jail; i=0
+for name in /etc/passwd ../a.raw sub/../../a.raw json:{} nbd:localhost:1 http://localhost/x 'C:\x.vmdk' //etc/passwd; do
+	for kind in extent sparse parent; do
+		python3 - "$name" $kind <<'P'
+import sys
+name, kind = sys.argv[1:]
+x = 'RW 8 FLAT "%s" 0\n' % name if kind == "extent" else 'RW 8 SPARSE "%s"\n' % name
+if kind == "parent":
+    x = 'RW 8 ZERO\n'
+open("jail/x.vmdk", "w").write('# Disk DescriptorFile\nversion=1\nCID=1\nparentCID=%s\nparentFileNameHint="%s"\n%s' %
+                               ("2" if kind == "parent" else "ffffffff", name, x))
+P
+		if command -v strace >/dev/null; then
+			strace -f -e trace=%file,%network -o trace disktool info --dir jail jail/x.vmdk 2>err && fail "$kind $name: opened"
+			grep -E 'passwd|a\.raw|socket|connect|localhost|x\.vmdk"' trace | grep -v '"jail/x.vmdk"' | grep -v execve && fail "$kind $name: touched"
+		else
+			disktool info --dir jail jail/x.vmdk 2>err && fail "$kind $name: opened"
+		fi
+		grep -q 'not allowed' err || fail "$kind $name: $(cat err)"
+		i=$((i + 1))
+	done
+done
+[ $i = 24 ] || fail "cases"
+# a raw disk that starts like nothing we know stays raw, one that names files too
+printf 'RW 8 FLAT "/etc/passwd" 0\nversion=1\n' > t.raw; disktool info t.raw | grep -qx raw || fail "text taken for a descriptor"
+# cut off: a finding, zeros; a stream without its end is refused
+head -c 2000000 monolithicSparse/a.vmdk > cut.vmdk; disktool cmp cut.vmdk a.raw 2>err && fail "cut off reads whole"
+grep -q 'FINDING: disk-truncated' err || fail "no finding: $(cat err)"
+head -c 500000 streamOptimized/a.vmdk > cut.vmdk; expect_rc 4 disktool info cut.vmdk 2>err
