@@ -6,5 +6,6 @@
 #include "fs/fs.h"
 
 extern const struct fs_ops fs_kinds;
+extern const struct fs_ops fs_xfs;
 
 #endif

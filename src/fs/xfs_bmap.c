@@ -234,42 +234,81 @@ int xfs_fork_read(struct xfs *x, const struct xfs_inode *ip, enum xfs_fork fork,
 	return r;
 }
 
+/* How many of at most max blocks from file_blk on are one extent. */
+static int run_at(struct xfs *x, const struct xfs_inode *ip, enum xfs_fork fork,
+	uint64_t file_blk, uint32_t max, uint32_t *out, struct error *e)
+{
+	struct xfs_extent ex;
+	struct xfs_bmap b;
+	int r = xfs_bmap_begin(&b, x, ip, fork, file_blk, e);
+
+	if (!r)
+		r = xfs_bmap_next(&b, &ex, e);
+	xfs_bmap_end(&b);
+	if (r < 0)
+		return r;
+	/* A hole: xfs_fork_read says so. */
+	*out = 1;
+	if (r && ex.file_blk <= file_blk)
+		*out = (uint32_t)u64_min(max,
+			ex.file_blk + ex.blocks - file_blk);
+	return 0;
+}
+
+static int check_remote(struct xfs *x, const struct xfs_inode *ip,
+	uint32_t magic, const uint8_t *buf, size_t len, size_t done, size_t n,
+	uint64_t off, struct error *e)
+{
+	const struct xfs_dremote *d = (const struct xfs_dremote *)buf;
+
+	if (be32_get(d->magic) != magic || be32_get(d->offset) != done ||
+		be32_get(d->bytes) != n || be64_get(d->owner) != ip->ino ||
+		memcmp(d->uuid, x->g.meta_uuid, 16) != 0)
+		return error_at(e, ERR_CORRUPT, off, "xfs: inode %" PRIu64
+			": the header of a remote block is bad", ip->ino);
+	if (!xfs_crc_ok(buf, len, XFS_REMOTE_CRC_AT))
+		return error_at(e, ERR_CORRUPT, off, "xfs: inode %" PRIu64
+			": the checksum of a remote block is wrong", ip->ino);
+	return 0;
+}
+
 int xfs_remote_read(struct xfs *x, const struct xfs_inode *ip,
 	enum xfs_fork fork, uint64_t file_blk, uint32_t magic, uint8_t *buf,
 	size_t len, struct error *e)
 {
 	const struct xfs_geo *g = &x->g;
 	size_t head = g->v5 ? sizeof(struct xfs_dremote) : 0;
-	size_t room = g->blocksize - head, done = 0;
-	uint8_t *block = malloc(g->blocksize);
-	int r = block ? 0 : error_nomem(e);
+	size_t done = 0, rest = div_ceil(len, g->blocksize - head);
+	/* A symlink has a header in each extent, a value in each block. */
+	size_t most = fork == XFS_DATA ? rest : 1;
+	AUTO_FREE uint8_t *block = malloc(most * g->blocksize);
 
-	while (!r && done < len) {
-		const struct xfs_dremote *d = (const void *)block;
-		size_t n = size_min(room, len - done);
+	if (!block)
+		return error_nomem(e);
+	while (done < len && rest) {
 		uint64_t off = 0;
+		uint32_t run = 1;
+		size_t n;
+		int r = 0;
 
-		r = xfs_fork_read(x, ip, fork, file_blk, 1, block, &off, e);
+		if (fork == XFS_DATA)
+			r = run_at(x, ip, fork, file_blk, (uint32_t)rest, &run,
+				e);
+		if (!r)
+			r = xfs_fork_read(x, ip, fork, file_blk, run, block,
+				&off, e);
 		if (r)
-			break;
-		if (g->v5 && (be32_get(d->magic) != magic ||
-				     be32_get(d->offset) != done ||
-				     be32_get(d->bytes) != n ||
-				     be64_get(d->owner) != ip->ino ||
-				     memcmp(d->uuid, g->meta_uuid, 16) != 0))
-			r = error_at(e, ERR_CORRUPT, off, "xfs: inode %" PRIu64
-				": the header of a remote block is bad",
-				ip->ino);
-		else if (g->v5 &&
-			!xfs_crc_ok(block, g->blocksize, XFS_REMOTE_CRC_AT))
-			r = error_at(e, ERR_CORRUPT, off, "xfs: inode %" PRIu64
-				": the checksum of a remote block is wrong",
-				ip->ino);
-		else
-			memcpy(buf + done, block + head, n);
+			return r;
+		n = size_min((size_t)run * g->blocksize - head, len - done);
+		if (g->v5)
+			r = check_remote(x, ip, magic, block,
+				(size_t)run * g->blocksize, done, n, off, e);
+		if (r)
+			return r;
+		memcpy(buf + done, block + head, n);
 		done += n;
-		file_blk++;
+		rest -= run;
+		file_blk += run;
 	}
-	free(block);
-	return r;
+	return 0;
 }
