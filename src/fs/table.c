@@ -7,6 +7,7 @@
 
 const struct fs_ops *const fs_table[] = {
 	&fs_xfs,
+	&fs_ntfs,
 	&fs_kinds,
 	NULL,
 };

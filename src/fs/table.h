@@ -7,5 +7,6 @@
 
 extern const struct fs_ops fs_kinds;
 extern const struct fs_ops fs_xfs;
+extern const struct fs_ops fs_ntfs;
 
 #endif
