@@ -4,8 +4,10 @@
 #define STRATA_STORE_STORE_INTERNAL_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include "store/frame_cache.h"
 #include "store/index.h"
+#include "base/compiler.h"
 #include "store/lease.h"
 #include "store/store.h"
 
