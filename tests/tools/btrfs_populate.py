@@ -68,7 +68,10 @@ os.mkdir("empty")
 os.mkdir("links")
 put("links/0", b"many names")
 for i in range(1, 700):  # more than one item of back references holds
-    os.link("links/0", "links/%s%d" % ("x" * 50, i))
+    try:
+        os.link("links/0", "links/%s%d" % ("x" * 50, i))
+    except OSError:  # without extref
+        break
 p = b"deep"
 for i in range(60):
     os.mkdir(p)
@@ -77,7 +80,7 @@ os.mkdir(p)
 put(p + b"/bottom", b"x")
 
 os.mkdir("kinds")
-os.symlink(b"t" * 4000, "kinds/long-link")
+os.symlink(b"t" * 1900, "kinds/long-link")
 os.symlink(b"../\xff\xfe odd", "kinds/odd link")
 os.symlink(b"x", "kinds/short-link")
 os.mkfifo("kinds/fifo")
@@ -104,12 +107,12 @@ for n in (4096, 5000, 131072, 131073, 262144, 300001, 3000000):
     put("files/random%d" % n, rnd.randbytes(n))
     put("files/mixed%d" % n, b"".join(text(5000) + rnd.randbytes(3000) for _ in range(n // 8000 + 1)))
 with open("files/sparse", "wb") as f:
-    for at in (0, 10000, 1 << 20, (1 << 20) + 4096, 5 << 20, 300 << 20):
+    for at in (0, 10000, 1 << 20, (1 << 20) + 4096, 5 << 20, 30 << 20):
         f.seek(at)
         f.write(text(3000))
-    f.truncate(400 << 20)
+    f.truncate(40 << 20)
 with open("files/hole-only", "wb") as f:
-    f.truncate(123456789)
+    f.truncate(12345678)
 with open("files/frag", "wb") as f:
     for i in rnd.sample(range(150), 150):
         f.seek(i * 6000)
