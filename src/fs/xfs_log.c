@@ -69,9 +69,14 @@ static int find_head(const struct log *l, uint64_t *out, struct error *e)
 	return 0;
 }
 
-/* Is the last record in the window an unmount record that ends at its end? */
-static bool ends_in_unmount(const uint8_t *w, uint64_t n)
+/* Looks at the last record in a window of n blocks that ends at the head.
+ * Returns true where it is whole, and says whether it tells of an unmount;
+ * else *out_start is how many blocks before the head it starts, 0: none. */
+static bool last_record(const uint8_t *w, uint64_t n, bool *out_unmount,
+	uint64_t *out_start)
 {
+	*out_unmount = false;
+	*out_start = 0;
 	for (uint64_t i = n; i-- > 0;) {
 		const struct xfs_dlog_rec *d = (const void *)(w + i * BB);
 		uint32_t size, len;
@@ -84,19 +89,39 @@ static bool ends_in_unmount(const uint8_t *w, uint64_t n)
 		if (be32_get(d->version) & 2 && size > HEADER_CYCLE_SIZE &&
 			size <= RECORD_SIZE_MAX)
 			head = div_ceil(size, HEADER_CYCLE_SIZE);
-		return be32_get(d->num_logops) == 1 && len &&
-		       head + div_ceil(len, BB) == n - i &&
-		       w[(i + head) * BB + OP_FLAGS_AT] & XFS_LOG_UNMOUNT;
+		*out_start = n - i;
+		if (!len || head + div_ceil(len, BB) != n - i)
+			return false;
+		*out_unmount = be32_get(d->num_logops) == 1 &&
+			       w[(i + head) * BB + OP_FLAGS_AT] &
+				       XFS_LOG_UNMOUNT;
+		return true;
 	}
 	return false;
+}
+
+/* The n blocks before the head, which may lie around the end of the log. */
+static int read_window(const struct log *l, uint64_t head, uint8_t *w,
+	uint64_t n, struct error *e)
+{
+	uint64_t wrapped = n > head ? n - head : 0;
+	int r = source_pread(l->x->dev, w, (size_t)(wrapped * BB),
+		l->off + (l->blocks - wrapped) * BB, e);
+
+	if (r)
+		return r;
+	return source_pread(l->x->dev, w + wrapped * BB,
+		(size_t)((n - wrapped) * BB),
+		l->off + (head - (n - wrapped)) * BB, e);
 }
 
 int xfs_log_check(struct xfs *x, enum xfs_log_state *out, struct error *e)
 {
 	const struct xfs_geo *g = &x->g;
 	struct log l = { .x = x };
-	uint64_t head, n, wrapped;
-	uint8_t *w;
+	AUTO_FREE uint8_t *w = NULL;
+	uint64_t head, n, start;
+	bool unmount;
 	int r;
 
 	*out = XFS_LOG_DAMAGED;
@@ -116,15 +141,21 @@ int xfs_log_check(struct xfs *x, enum xfs_log_state *out, struct error *e)
 	w = malloc(WINDOW * BB);
 	if (!w)
 		return error_nomem(e);
-	wrapped = n > head ? n - head : 0;
-	r = source_pread(x->dev, w, (size_t)(wrapped * BB),
-		l.off + (l.blocks - wrapped) * BB, e);
-	if (!r)
-		r = source_pread(x->dev, w + wrapped * BB,
-			(size_t)((n - wrapped) * BB),
-			l.off + (head - (n - wrapped)) * BB, e);
-	if (!r)
-		*out = ends_in_unmount(w, n) ? XFS_LOG_CLEAN : XFS_LOG_DIRTY;
-	free(w);
-	return r;
+	/* A record that was not written to its end counts for nothing (also
+	 * xfs_admin leaves one when it clears the log): the one before is the
+	 * last. */
+	for (int tries = 0; tries < 2; tries++) {
+		r = read_window(&l, head, w, n, e);
+		if (r)
+			return r;
+		if (last_record(w, n, &unmount, &start)) {
+			*out = unmount ? XFS_LOG_CLEAN : XFS_LOG_DIRTY;
+			return 0;
+		}
+		if (!start)
+			break;
+		head = head > start ? head - start : head + l.blocks - start;
+	}
+	*out = XFS_LOG_DIRTY;
+	return 0;
 }

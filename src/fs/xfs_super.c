@@ -170,7 +170,8 @@ static int parse(const struct xfs_dsb *d, uint64_t at, struct xfs_geo *g,
 	if (d->dirblklog > 16 || g->blocklog + d->dirblklog > 16)
 		return bad(e, at, "dirblklog", d->dirblklog);
 	g->dirblksize = UINT32_C(1) << (g->blocklog + d->dirblklog);
-	if (d->inprogress)
+	/* The copies keep what mkfs wrote at first. */
+	if (d->inprogress && !at)
 		return bad(e, at, "inprogress (mkfs did not finish)",
 			d->inprogress);
 	if (g->logstart &&
