@@ -43,19 +43,6 @@
 #define LIMIT_HASHED_HOLE (64 * GIB)
 /* A metadata block of any file system (btrfs and XFS: 64 KiB). */
 #define LIMIT_FS_BLOCK 65536
-/* An NTFS attribute list: Windows and ntfs-3g stop at 256 KiB. */
-#define LIMIT_NTFS_ATTR_LIST (256 * 1024)
-/* MFT records of one file kept in memory: a full attribute list of records
- * of 4 KiB is 32 MiB. */
-#define LIMIT_NTFS_INODE (64 * MIB)
-/* A compression unit: Windows makes 16 clusters of at most 4 KiB. */
-#define LIMIT_NTFS_UNIT (2 * MIB)
-/* Depth of a directory's B+ tree: nodes of 4 KiB hold at least 7 names, so
- * that 16 levels are over 10^13 entries. */
-#define LIMIT_NTFS_INDEX_DEPTH 16
-/* Security descriptors of one volume; Windows volumes have thousands. 16
- * bytes each in memory. */
-#define LIMIT_NTFS_SDS (UINT64_C(1) << 20)
 /* Depth of a chain of backing files. */
 #define LIMIT_BACKING_DEPTH 64
 /* Bytes of a qcow2 L1 table, internal snapshots of an image, bytes of extra
@@ -70,19 +57,15 @@
 /* A VMDK descriptor, and its extents: 64 TiB in files of 2 GiB. */
 #define LIMIT_VMDK_DESC (4 * MIB)
 #define LIMIT_VMDK_EXTENTS 32768
-/* btrfs: a chunk is usually 1 GiB; this many make 1 PiB. */
-#define LIMIT_BTRFS_CHUNKS (1 << 20)
-/* btrfs: subvolumes and snapshots; thousands already make its own tools slow.
- */
-#define LIMIT_BTRFS_SUBVOLUMES (1 << 20)
-/* btrfs: directories passed while the paths of all subvolumes are built. */
-#define LIMIT_BTRFS_PATH_STEPS (1 << 22)
-/* btrfs: stubs of nested subvolumes whose directory is remembered (16 bytes
- * each); the owner of others is given as 0. */
-#define LIMIT_BTRFS_STUBS (1 << 18)
-/* btrfs: tree nodes kept in memory by one reader. */
-#define LIMIT_BTRFS_CACHE (32 * MIB)
-/* btrfs: a compressed extent, either way; the kernel writes up to 128 KiB. */
-#define LIMIT_BTRFS_COMPRESSED (1 * MIB)
+/* Block groups of ext2/3/4: 128 TiB at 4 KiB blocks; 64 MiB of descriptors. */
+#define LIMIT_EXT_GROUPS (1u << 20)
+/* Inode tables kept by one ext reader: those of 131,072 files (256 bytes). */
+#define LIMIT_EXT_INODE_CACHE (32 * MIB)
+/* Other metadata kept by one ext reader. */
+#define LIMIT_EXT_META_CACHE (8 * MIB)
+/* Blocks that one journal replays, and blocks it revokes (16 bytes each): the
+ * largest journal mke2fs makes, 1 GiB, holds 2^18 blocks of 4 KiB. */
+#define LIMIT_EXT_REPLAY (UINT32_C(1) << 20)
+#define LIMIT_EXT_REVOKE (UINT32_C(1) << 22)
 
 #endif

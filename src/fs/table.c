@@ -6,11 +6,8 @@
 #include "fs/table.h"
 
 const struct fs_ops *const fs_table[] = {
-	&fs_xfs,
-	&fs_ntfs,
+	&fs_ext,
 	&fs_kinds,
-	/* last: a stale copy of its superblock may lie inside another's */
-	&fs_btrfs,
 	NULL,
 };
 

@@ -5,9 +5,7 @@
 
 #include "fs/fs.h"
 
-extern const struct fs_ops fs_btrfs;
+extern const struct fs_ops fs_ext;
 extern const struct fs_ops fs_kinds;
-extern const struct fs_ops fs_xfs;
-extern const struct fs_ops fs_ntfs;
 
 #endif
