@@ -67,5 +67,9 @@
  * largest journal mke2fs makes, 1 GiB, holds 2^18 blocks of 4 KiB. */
 #define LIMIT_EXT_REPLAY (UINT32_C(1) << 20)
 #define LIMIT_EXT_REVOKE (UINT32_C(1) << 22)
+/* The log of a VHDX, held twice while it is replayed; Hyper-V writes 1 MiB. */
+#define LIMIT_VHDX_LOG (64 * MIB)
+/* One item of a VHDX's metadata: the specification's own 1 MiB. */
+#define LIMIT_VHDX_ITEM (1 * MIB)
 
 #endif

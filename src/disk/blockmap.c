@@ -277,6 +277,25 @@ int blockmap_set_parent(struct blockmap *m, struct source *parent,
 	return r;
 }
 
+int blockmap_bits(struct blockmap *m, uint64_t at, uint64_t i, uint64_t max,
+	bool high_first, bool *out_set, uint64_t *out_run, struct error *e)
+{
+	uint8_t b[512];
+	uint64_t first = i % 8, run = 0;
+	size_t n = (size_t)u64_min(sizeof(b), div_ceil(first + max, 8));
+	unsigned flip = high_first ? 7 : 0;
+	int r = read_padded(m->meta, b, n, at + i / 8, e);
+
+	if (r)
+		return r;
+	*out_set = b[0] >> (first ^ flip) & 1;
+	for (uint64_t k = first; run < max && k < n * 8; k++, run++)
+		if ((b[k / 8] >> ((k % 8) ^ flip) & 1) != *out_set)
+			break;
+	*out_run = run;
+	return 0;
+}
+
 void tally_add(struct tally *t, uint64_t src_off, uint64_t len)
 {
 	uint64_t n = src_off < t->file_size

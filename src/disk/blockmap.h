@@ -72,6 +72,12 @@ int blockmap_init(struct blockmap *m, const struct blockmap_ops *ops,
 int blockmap_set_parent(struct blockmap *m, struct source *parent,
 	struct error *e);
 
+/* A bitmap of sectors at byte offset at of the file: whether bit i is set, and
+ * how many bits from it on, at most max, are the same. high_first: the order of
+ * bits in a byte. Past the end of the file bits are zero. */
+int blockmap_bits(struct blockmap *m, uint64_t at, uint64_t i, uint64_t max,
+	bool high_first, bool *out_set, uint64_t *out_run, struct error *e);
+
 /* The sum of what a container's tables point to, taken while they are scanned
  * at opening. */
 struct tally {

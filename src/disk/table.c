@@ -7,6 +7,7 @@
 #include "disk/table.h"
 #include "disk/vdi.h"
 #include "disk/vhd.h"
+#include "disk/vhdx.h"
 #include "disk/vmdk.h"
 
 /* Formats whose magic stands at a fixed place come first, then those that are
@@ -16,6 +17,7 @@ const struct disk_ops *const disk_table[] = {
 	&disk_vmdk,
 	&disk_vmdk_stream,
 	&disk_vdi,
+	&disk_vhdx,
 	&disk_vhd,
 	&disk_vhd_fixed,
 	&disk_raw,

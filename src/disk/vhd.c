@@ -97,9 +97,9 @@ static int vhd_lookup(struct blockmap *m, uint64_t off, struct piece *out,
 	struct error *e)
 {
 	struct vhd *v = (struct vhd *)m;
-	uint64_t i = off / v->block_size, at;
+	uint64_t i = off / v->block_size, at, sector, run;
 	uint8_t b[4] = { 0 };
-	uint32_t n, sector, run;
+	uint32_t n;
 	bool set;
 	int r = source_pread(m->meta, b, sizeof(b), v->table + i * 4, e);
 
@@ -119,18 +119,14 @@ static int vhd_lookup(struct blockmap *m, uint64_t off, struct piece *out,
 	 * block is zeros on disk anyway, and qemu does not look. */
 	if (!v->differencing)
 		return 0;
-	/* Sector by sector: high bit first. The run of equal bits around. */
-	sector = (uint32_t)(off % v->block_size / SECTOR);
-	r = read_padded(m->meta, b, 1, at + sector / 8, e);
+	sector = off % v->block_size / SECTOR;
+	r = blockmap_bits(m, at, sector, v->block_size / SECTOR - sector, true,
+		&set, &run, e);
 	if (r)
 		return r;
-	set = b[0] >> (7 - sector % 8) & 1;
-	out->off += (uint64_t)sector * SECTOR;
-	out->src_off += (uint64_t)sector * SECTOR;
-	for (run = 1; (sector + run) % 8; run++)
-		if ((b[0] >> (7 - (sector + run) % 8) & 1) != set)
-			break;
-	out->len = (uint64_t)run * SECTOR;
+	out->off += sector * SECTOR;
+	out->src_off += sector * SECTOR;
+	out->len = run * SECTOR;
 	if (!set)
 		out->kind = PIECE_PARENT;
 	return 0;
