@@ -71,5 +71,19 @@
 #define LIMIT_VHDX_LOG (64 * MIB)
 /* One item of a VHDX's metadata: the specification's own 1 MiB. */
 #define LIMIT_VHDX_ITEM (1 * MIB)
+/* btrfs: a chunk is usually 1 GiB; this many make 1 PiB. */
+#define LIMIT_BTRFS_CHUNKS (1 << 20)
+/* btrfs: subvolumes and snapshots; thousands already make its own tools slow.
+ */
+#define LIMIT_BTRFS_SUBVOLUMES (1 << 20)
+/* btrfs: directories passed while the paths of all subvolumes are built. */
+#define LIMIT_BTRFS_PATH_STEPS (1 << 22)
+/* btrfs: stubs of nested subvolumes whose directory is remembered (16 bytes
+ * each); the owner of others is given as 0. */
+#define LIMIT_BTRFS_STUBS (1 << 18)
+/* btrfs: tree nodes kept in memory by one reader. */
+#define LIMIT_BTRFS_CACHE (32 * MIB)
+/* btrfs: a compressed extent, either way; the kernel writes up to 128 KiB. */
+#define LIMIT_BTRFS_COMPRESSED (1 * MIB)
 
 #endif

@@ -8,6 +8,8 @@
 const struct fs_ops *const fs_table[] = {
 	&fs_ext,
 	&fs_kinds,
+	/* last: a stale copy of its superblock may lie inside another's */
+	&fs_btrfs,
 	NULL,
 };
 

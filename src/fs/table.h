@@ -6,6 +6,7 @@
 #include "fs/fs.h"
 
 extern const struct fs_ops fs_ext;
+extern const struct fs_ops fs_btrfs;
 extern const struct fs_ops fs_kinds;
 
 #endif
