@@ -43,6 +43,19 @@
 #define LIMIT_HASHED_HOLE (64 * GIB)
 /* A metadata block of any file system (btrfs and XFS: 64 KiB). */
 #define LIMIT_FS_BLOCK 65536
+/* An NTFS attribute list: Windows and ntfs-3g stop at 256 KiB. */
+#define LIMIT_NTFS_ATTR_LIST (256 * 1024)
+/* MFT records of one file kept in memory: a full attribute list of records
+ * of 4 KiB is 32 MiB. */
+#define LIMIT_NTFS_INODE (64 * MIB)
+/* A compression unit: Windows makes 16 clusters of at most 4 KiB. */
+#define LIMIT_NTFS_UNIT (2 * MIB)
+/* Depth of a directory's B+ tree: nodes of 4 KiB hold at least 7 names, so
+ * that 16 levels are over 10^13 entries. */
+#define LIMIT_NTFS_INDEX_DEPTH 16
+/* Security descriptors of one volume; Windows volumes have thousands. 16
+ * bytes each in memory. */
+#define LIMIT_NTFS_SDS (UINT64_C(1) << 20)
 /* Depth of a chain of backing files. */
 #define LIMIT_BACKING_DEPTH 64
 /* Bytes of a qcow2 L1 table, internal snapshots of an image, bytes of extra

@@ -7,6 +7,7 @@
 
 const struct fs_ops *const fs_table[] = {
 	&fs_ext,
+	&fs_ntfs,
 	&fs_kinds,
 	/* last: a stale copy of its superblock may lie inside another's */
 	&fs_btrfs,
