@@ -50,6 +50,8 @@ enum finding_severity {
 		"the file system was not unmounted cleanly")                   \
 	X(FS_JOURNAL, "fs-journal", NOTE,                                      \
 		"a dirty journal was replayed in memory for the file view")    \
+	X(FS_EXTERNAL_LOG, "fs-external-log", NOTE,                            \
+		"the file system's log is on another device")                  \
 	X(FS_BACKUP_SUPER, "fs-backup-super", WARNING,                         \
 		"the first superblock is damaged; a copy is used")             \
 	X(FILE_DAMAGED, "file-damaged", DAMAGE,                                \

@@ -6,6 +6,7 @@
 #include "fs/table.h"
 
 const struct fs_ops *const fs_table[] = {
+	&fs_xfs,
 	&fs_ext,
 	&fs_ntfs,
 	&fs_kinds,

@@ -7,6 +7,7 @@
 
 extern const struct fs_ops fs_ext;
 extern const struct fs_ops fs_btrfs;
+extern const struct fs_ops fs_xfs;
 extern const struct fs_ops fs_kinds;
 extern const struct fs_ops fs_ntfs;
 
