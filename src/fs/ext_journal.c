@@ -298,13 +298,13 @@ static int follow(struct journal *j, enum pass pass, uint32_t *end)
 	return 0;
 }
 
-/* Fast commits stand behind the ring; they change inodes, not blocks, and are
+/* Fast commits stand behind the ring (and one block that Linux skips); they change inodes, not blocks, and are
  * not replayed. Says whether there are any for the transaction after seq. */
 static bool has_fast_commits(struct journal *j, uint32_t seq, uint32_t total)
 {
 	/* Tags: le16 type, le16 length; the head (9) holds le32 features,
 	 * le32 transaction (Documentation, "Fast Commits"). */
-	if (j->last >= total || read_block(j, j->last, j->block, NULL))
+	if (total - j->last < 2 || read_block(j, j->last + 1, j->block, NULL))
 		return false;
 	return get_le16(j->block) == 9 && get_le16(j->block + 2) >= 8 &&
 	       get_le32(j->block + 8) == seq;
