@@ -56,6 +56,12 @@
 /* Security descriptors of one volume; Windows volumes have thousands. 16
  * bytes each in memory. */
 #define LIMIT_NTFS_SDS (UINT64_C(1) << 20)
+/* A Windows registry hive: SOFTWARE of a long-lived machine is 150 MiB. */
+#define LIMIT_WINREG_HIVE (512 * MIB)
+/* One string of a registry; Windows advises files over 2 KiB. */
+#define LIMIT_WINREG_VALUE 65536
+/* Programs, and services, of one registry; real ones have hundreds. */
+#define LIMIT_WINREG_ITEMS 65536
 /* Depth of a chain of backing files. */
 #define LIMIT_BACKING_DEPTH 64
 /* Bytes of a qcow2 L1 table, internal snapshots of an image, bytes of extra
