@@ -10,6 +10,7 @@
 #include "base/endian.h"
 #include "base/limits.h"
 #include "disk/qcow2_int.h"
+#include "disk/qcow2_layout.h"
 #include "disk/table.h"
 
 struct qcow2 {
@@ -336,4 +337,5 @@ const struct disk_ops disk_qcow2 = {
 	.suffixes = qcow2_suffixes,
 	.probe = qcow2_probe,
 	.open = qcow2_open,
+	.writer = &qcow2_writer,
 };

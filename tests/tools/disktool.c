@@ -19,6 +19,7 @@
 #include "base/compiler.h"
 #include "disk/disk.h"
 #include "disk/qcow2.h"
+#include "disk/qcow2_layout.h"
 #include "disk/resolve.h"
 
 static void on_finding(void *ctx, const struct finding *f)
@@ -249,6 +250,8 @@ int main(int argc, char **argv)
 		else if (!strcmp(argv[i], "--allow-backing") && i + 1 < argc &&
 			 allow.n < 16)
 			allowed[allow.n++] = argv[++i];
+		else if (!strcmp(argv[i], "--cluster-bits") && i + 1 < argc)
+			qcow2_test_cluster_bits = (unsigned)atoi(argv[++i]);
 		else if (!strcmp(argv[i], "-c"))
 			compress = true;
 		else if (n < 3)
