@@ -260,8 +260,7 @@ static int xfs_extents(struct fs *fs, uint64_t id, fs_extent_fn fn, void *ctx,
 		return r;
 	/* What is preallocated behind the end is not the file's content. */
 	end = div_ceil(ip.size, x->g.blocksize);
-	r = xfs_bmap_begin(&b, x, &ip, XFS_DATA, 0, e);
-	b.report = true;
+	r = xfs_bmap_begin(&b, x, &ip, XFS_DATA, 0, true, e);
 	while (!r && (r = xfs_bmap_next(&b, &ex, e)) > 0) {
 		struct fs_extent out;
 		uint64_t n;
@@ -301,7 +300,7 @@ static int xfs_pread(struct fs *fs, uint64_t id, void *buf, size_t len,
 		return error_set(e, ERR_RANGE, "xfs: inode %" PRIu64
 			": read of %zu bytes at %" PRIu64
 			" is past its %" PRIu64 " bytes", id, len, off, ip.size);
-	r = xfs_bmap_begin(&b, x, &ip, XFS_DATA, off >> log, e);
+	r = xfs_bmap_begin(&b, x, &ip, XFS_DATA, off >> log, false, e);
 	while (!r && len) {
 		uint64_t start, end, n;
 

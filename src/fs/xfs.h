@@ -144,12 +144,12 @@ struct xfs_bmap {
 	uint8_t *block;
 };
 
-/* Starts at the extent that holds file_blk, or the next one. ip is borrowed
- * until xfs_bmap_end, which is needed also after a failure. CORRUPT, IO,
- * NOMEM. */
+/* Starts at the extent that holds file_blk, or the next one; with report,
+ * wrong checksums become findings. ip is borrowed until xfs_bmap_end, which is
+ * needed also after a failure. CORRUPT, IO, NOMEM. */
 int xfs_bmap_begin(struct xfs_bmap *b, struct xfs *x,
 	const struct xfs_inode *ip, enum xfs_fork fork, uint64_t file_blk,
-	struct error *e);
+	bool report, struct error *e);
 /* 1: *out is set; 0: no more; CORRUPT, LIMIT, IO. */
 int xfs_bmap_next(struct xfs_bmap *b, struct xfs_extent *out, struct error *e);
 void xfs_bmap_end(struct xfs_bmap *b);

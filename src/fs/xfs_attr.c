@@ -251,6 +251,9 @@ static int list_blocks(struct attrs *a, uint8_t *block, struct error *e)
 		/* the first entry: hash, block */
 		blk = get_be32(block + (v5 ? 64 : 16) + 4);
 	}
+	if (level > 1)
+		return error_at(e, ERR_CORRUPT, off,
+			"a leaf of attributes is where a node should be");
 	while (be16_get(d->magic) ==
 		(v5 ? XFS_ATTR3_LEAF_MAGIC : XFS_ATTR_LEAF_MAGIC)) {
 		r = list_leaf(a, block, off, e);

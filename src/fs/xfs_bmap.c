@@ -118,14 +118,14 @@ static int descend(struct xfs_bmap *b, struct view root, uint64_t file_blk,
 
 int xfs_bmap_begin(struct xfs_bmap *b, struct xfs *x,
 	const struct xfs_inode *ip, enum xfs_fork fork, uint64_t file_blk,
-	struct error *e)
+	bool report, struct error *e)
 {
 	const char *why = fork == XFS_DATA ? ip->data_bad : ip->attr_bad;
 	uint8_t format = fork == XFS_DATA ? ip->format : ip->aformat;
 	struct view v = fork == XFS_DATA ? ip->data : ip->attr;
 
 	*b = (struct xfs_bmap){ .x = x, .ip = ip, .next_leaf = NULL_BLOCK,
-		.from = file_blk };
+		.from = file_blk, .report = report };
 	if (why)
 		return corrupt(b, ip->off, e, why);
 	if (format == XFS_FMT_BTREE)
@@ -205,7 +205,7 @@ int xfs_fork_read(struct xfs *x, const struct xfs_inode *ip, enum xfs_fork fork,
 	struct xfs_bmap b;
 	int r;
 
-	r = xfs_bmap_begin(&b, x, ip, fork, file_blk, e);
+	r = xfs_bmap_begin(&b, x, ip, fork, file_blk, false, e);
 	while (!r && count) {
 		struct xfs_extent ex;
 		uint64_t in, n;
@@ -240,7 +240,7 @@ static int run_at(struct xfs *x, const struct xfs_inode *ip, enum xfs_fork fork,
 {
 	struct xfs_extent ex;
 	struct xfs_bmap b;
-	int r = xfs_bmap_begin(&b, x, ip, fork, file_blk, e);
+	int r = xfs_bmap_begin(&b, x, ip, fork, file_blk, false, e);
 
 	if (!r)
 		r = xfs_bmap_next(&b, &ex, e);

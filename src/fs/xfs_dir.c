@@ -180,7 +180,7 @@ static int list_blocks(struct dir *d, struct xfs_bmap *b, uint8_t *block,
 		uint64_t at = u64_max(next, round_down(ex.file_blk, per));
 
 		if (ex.file_blk >= limit)
-			return 0;
+			break;
 		for (; at < end; at = next) {
 			uint64_t off = ex.dev_off +
 				       ((at - ex.file_blk) << g->blocklog);
@@ -207,7 +207,10 @@ static int list_blocks(struct dir *d, struct xfs_bmap *b, uint8_t *block,
 				return 0;
 		}
 	}
-	return r;
+	/* The last data block ends where the directory does. */
+	if (r >= 0 && next << g->blocklog != d->ip->size)
+		damage(d, d->ip->off, "its size is not that of its blocks");
+	return r < 0 ? r : 0;
 }
 
 int xfs_readdir(struct fs *fs, uint64_t dir, fs_entry_fn fn, void *ctx,
@@ -234,8 +237,7 @@ int xfs_readdir(struct fs *fs, uint64_t dir, fs_entry_fn fn, void *ctx,
 
 		if (!block)
 			return error_nomem(e);
-		r = xfs_bmap_begin(&b, x, &ip, XFS_DATA, 0, &why);
-		b.report = true;
+		r = xfs_bmap_begin(&b, x, &ip, XFS_DATA, 0, true, &why);
 		if (!r)
 			r = list_blocks(&d, &b, block, &why);
 		xfs_bmap_end(&b);

@@ -39,7 +39,7 @@ names() { local i; for i in $(seq "$2"); do ln m/one "m/$1/$(printf '%0*d' "$3" 
 
 # directories of each form, symlinks, devices
 v5 dirs -b size=1024 -i size=512 -d agcount=1 -m rmapbt=0,reflink=0
-: >m/one; mkdir m/empty m/short m/block m/leaf m/node; names short 3 5; names block 12 20; names leaf 40 60; names node 300 9
+: >m/one; mkdir m/empty m/short m/block m/leaf m/node; names short 3 5; names block 12 20; names leaf 70 60; names node 600 9
 ln -s short/00001 m/link; ln -s "$(printf 'x%.0s' {1..400})" m/far; ln -s "$(printf 'y%.0s' {1..1010})" m/farther
 mkfifo m/fifo; mknod m/null c 1 3; mknod m/disk b 259 70000; done5
 # directory blocks of more than one block, several groups
