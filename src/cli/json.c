@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/json.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include "library/library.h"
+
+static void key(struct json *j, const char *k)
+{
+	if (!(j->first >> j->depth & 1))
+		putc_unlocked(',', j->f);
+	j->first &= ~(UINT64_C(1) << j->depth);
+	if (k)
+		fprintf(j->f, "\"%s\":", k);
+}
+
+static void open_level(struct json *j, const char *k, char c)
+{
+	key(j, k);
+	putc_unlocked(c, j->f);
+	j->depth++;
+	j->first |= UINT64_C(1) << j->depth;
+}
+
+void json_object(struct json *j, const char *k)
+{
+	open_level(j, k, '{');
+}
+
+void json_object_end(struct json *j)
+{
+	putc_unlocked('}', j->f);
+	j->depth--;
+}
+
+void json_array(struct json *j, const char *k)
+{
+	open_level(j, k, '[');
+}
+
+void json_array_end(struct json *j)
+{
+	putc_unlocked(']', j->f);
+	j->depth--;
+}
+
+void json_start(struct json *j, FILE *f, const char *schema)
+{
+	*j = (struct json){ .f = f, .first = 1 };
+	json_object(j, NULL);
+	key(j, "schema");
+	fprintf(f, "\"strata/%s/1\"", schema);
+}
+
+void json_end(struct json *j)
+{
+	json_object_end(j);
+	putc_unlocked('\n', j->f);
+}
+
+/* Length of the valid UTF-8 character at p; 0 where there is none. Surrogates
+ * and overlong forms are not valid (RFC 3629). */
+static size_t utf8_len(const uint8_t *p, size_t left)
+{
+	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	size_t n = p[0] < 0x80 ? 1 : p[0] >> 5 == 6 ? 2 : p[0] >> 4 == 14 ? 3
+			: p[0] >> 3 == 30 ? 4 : 0;
+	uint32_t v;
+
+	if (n <= 1)
+		return n;
+	if (n > left)
+		return 0;
+	v = p[0] & (0x7fu >> n);
+	for (size_t i = 1; i < n; i++) {
+		if (p[i] >> 6 != 2)
+			return 0;
+		v = v << 6 | (p[i] & 0x3f);
+	}
+	return v < least[n] || v > 0x10ffff || (v >> 11) == 27 ? 0 : n;
+}
+
+static bool is_utf8(const uint8_t *p, size_t len)
+{
+	while (len) {
+		size_t n = utf8_len(p, len);
+
+		if (!n)
+			return false;
+		p += n;
+		len -= n;
+	}
+	return true;
+}
+
+static void put_base64(FILE *f, const uint8_t *p, size_t len)
+{
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmno"
+				     "pqrstuvwxyz0123456789+/";
+
+	for (size_t i = 0; i < len; i += 3) {
+		size_t n = len - i;
+		uint32_t v = (uint32_t)p[i] << 16 |
+			     (n > 1 ? (uint32_t)p[i + 1] << 8 : 0) |
+			     (n > 2 ? p[i + 2] : 0);
+
+		putc_unlocked(digits[v >> 18], f);
+		putc_unlocked(digits[v >> 12 & 63], f);
+		putc_unlocked(n > 1 ? digits[v >> 6 & 63] : '=', f);
+		putc_unlocked(n > 2 ? digits[v & 63] : '=', f);
+	}
+}
+
+void json_bytes(struct json *j, const char *k, const void *data, size_t len)
+{
+	const uint8_t *p = data;
+	size_t plain = 0;
+
+	key(j, k);
+	if (!is_utf8(p, len)) {
+		fputs("{\"bytes\":\"", j->f);
+		put_base64(j->f, p, len);
+		fputs("\"}", j->f);
+		return;
+	}
+	putc_unlocked('"', j->f);
+	for (size_t i = 0; i < len; i++) {
+		if (p[i] >= ' ' && p[i] != '"' && p[i] != '\\' && p[i] != 127)
+			continue;
+		fwrite_unlocked(p + plain, 1, i - plain, j->f);
+		plain = i + 1;
+		switch (p[i]) {
+		case '"':
+		case '\\':
+			putc_unlocked('\\', j->f);
+			putc_unlocked(p[i], j->f);
+			break;
+		case '\n':
+			fputs("\\n", j->f);
+			break;
+		case '\t':
+			fputs("\\t", j->f);
+			break;
+		default:
+			fprintf(j->f, "\\u%04x", p[i]);
+		}
+	}
+	fwrite_unlocked(p + plain, 1, len - plain, j->f);
+	putc_unlocked('"', j->f);
+}
+
+void json_str(struct json *j, const char *k, const char *s)
+{
+	if (s)
+		json_bytes(j, k, s, strlen(s));
+	else
+		json_null(j, k);
+}
+
+void json_u64(struct json *j, const char *k, uint64_t v)
+{
+	key(j, k);
+	fprintf(j->f, "%" PRIu64, v);
+}
+
+void json_i64(struct json *j, const char *k, int64_t v)
+{
+	key(j, k);
+	fprintf(j->f, "%" PRId64, v);
+}
+
+void json_bool(struct json *j, const char *k, bool v)
+{
+	key(j, k);
+	fputs(v ? "true" : "false", j->f);
+}
+
+void json_real(struct json *j, const char *k, double v)
+{
+	key(j, k);
+	fprintf(j->f, "%.6g", v);
+}
+
+void json_null(struct json *j, const char *k)
+{
+	key(j, k);
+	fputs("null", j->f);
+}
+
+void json_oid(struct json *j, const char *k, const struct oid *id)
+{
+	char hex[OID_HEX + 1];
+
+	key(j, k);
+	fprintf(j->f, "\"%s\"", oid_hex(id, hex));
+}
+
+void json_time(struct json *j, const char *k, int64_t seconds)
+{
+	char text[32];
+
+	key(j, k);
+	fprintf(j->f, "\"%s\"", format_time(seconds, text));
+}
+
+void json_time_ns(struct json *j, const char *k, int64_t seconds, uint32_t ns)
+{
+	char text[32];
+	size_t n;
+
+	if (!ns || ns > 999999999) {
+		json_time(j, k, seconds);
+		return;
+	}
+	format_time(seconds, text);
+	n = strlen(text);
+	key(j, k);
+	if (n && text[n - 1] == 'Z')
+		fprintf(j->f, "\"%.*s.%09uZ\"", (int)n - 1, text, ns);
+	else
+		fprintf(j->f, "\"%s\"", text);
+}

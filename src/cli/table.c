@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of commands, in the order in which help lists them. */
+#include "cli/commands.h"
+
+const struct command *const cli_commands[] = {
+	&cmd_init,
+	&cmd_import,
+	&cmd_export,
+	&cmd_log,
+	&cmd_help,
+	&cmd_version,
+	&cmd_completion,
+	NULL,
+};

@@ -1,0 +1,440 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ops/cut.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/checked.h"
+#include "base/limits.h"
+
+void cut_release(struct cut *c)
+{
+	vec_release(&c->files);
+	vec_release(&c->extents);
+	vec_release(&c->items);
+	vec_release(&c->volumes);
+	vec_release(&c->disks);
+	vec_release(&c->slack);
+}
+
+/* --- collecting the files of one volume --- */
+
+struct collect {
+	struct cut *cut;
+	struct fs *fs;
+	const struct survey_volume *vol;
+	const struct survey *survey;
+	const struct finding_sink *findings;
+	const struct progress *progress;
+	struct error *e;
+	uint64_t count;
+	/* of the file at hand */
+	struct fs_node node;
+	bool encoded, not_plain;
+	uint64_t data_bytes;
+	/* ids of files with several names that were collected */
+	uint64_t *seen;
+	size_t seen_cap, seen_n;
+};
+
+static bool seen_before(struct collect *c, uint64_t id)
+{
+	size_t k;
+
+	if ((c->seen_n + 1) * 2 > c->seen_cap) {
+		size_t cap = c->seen_cap ? c->seen_cap * 2 : 1024;
+		uint64_t *fresh = calloc(cap, sizeof(*fresh));
+
+		if (!fresh)
+			return false; /* collected twice: sorted out later */
+		for (size_t i = 0; i < c->seen_cap; i++) {
+			if (!c->seen[i])
+				continue;
+			for (k = (c->seen[i] * UINT64_C(0x9e3779b97f4a7c15) >>
+				     20) &
+				 (cap - 1);
+				fresh[k]; k = (k + 1) & (cap - 1))
+				;
+			fresh[k] = c->seen[i];
+		}
+		free(c->seen);
+		c->seen = fresh;
+		c->seen_cap = cap;
+	}
+	for (k = ((id + 1) * UINT64_C(0x9e3779b97f4a7c15) >> 20) &
+		 (c->seen_cap - 1);
+		c->seen[k]; k = (k + 1) & (c->seen_cap - 1))
+		if (c->seen[k] == id + 1)
+			return true;
+	c->seen[k] = id + 1;
+	c->seen_n++;
+	return false;
+}
+
+/* Adds [off, off+len) of a device of the volume, as pieces of disks. */
+static int add_extent(struct collect *c, uint32_t dev, uint64_t off,
+	uint64_t len, uint64_t file_off)
+{
+	const survey_segments *segs = &c->vol->devs.items[dev].segments;
+	uint64_t at = 0;
+
+	for (size_t i = 0; i < segs->len && len; i++) {
+		const struct survey_segment *g = &segs->items[i];
+
+		while (len && off < at + g->len) {
+			uint64_t in = off - at;
+			uint64_t n = u64_min(u64_min(g->len - in, len),
+				CUT_EXTENT_MAX);
+			struct cut_extent x = { .disk_off = g->off + in,
+				.file_off = file_off,
+				.len = (uint32_t)n,
+				.disk = g->disk };
+
+			/* A hole in the volume reads as zeros, and so does what
+			 * no extent covers. */
+			if (g->disk != SURVEY_NO_DISK &&
+				(c->cut->extents.len >= LIMIT_DISK_EXTENTS ||
+					!vec_push(&c->cut->extents, x)))
+				return ERR_LIMIT;
+			off += n;
+			file_off += n;
+			len -= n;
+		}
+		at += g->len;
+	}
+	return 0;
+}
+
+static int on_extent(void *ctx, const struct fs_extent *x)
+{
+	struct collect *c = ctx;
+	uint64_t len = x->len, end;
+	const struct survey_volume *v = c->vol;
+
+	switch (x->kind) {
+	case FS_EXTENT_UNWRITTEN:
+		return 0;
+	case FS_EXTENT_ENCODED:
+		c->encoded = true;
+		/* fallthrough */
+	case FS_EXTENT_INLINE:
+		c->not_plain = true;
+		return 0;
+	case FS_EXTENT_DATA:
+		break;
+	}
+	if (x->file_off >= c->node.size || x->dev >= v->devs.len)
+		return 0;
+	/* Up to the end of the last block, so that its slack is looked at
+	 * together with it; what is allocated behind is not the file's. */
+	end = c->node.size;
+	if (v->info.block_size && v->info.block_size <= LIMIT_FS_BLOCK &&
+		is_pow2(v->info.block_size))
+		end = round_up(end, v->info.block_size);
+	len = u64_min(len, end - x->file_off);
+	if (!range_inside(x->dev_off, len, v->devs.items[x->dev].src->size))
+		return ERR_CORRUPT;
+	c->data_bytes += u64_min(len, c->node.size - x->file_off);
+	return add_extent(c, x->dev, x->dev_off, len, x->file_off);
+}
+
+static int on_entry(void *ctx, const struct walk_item *it)
+{
+	struct collect *c = ctx;
+	struct cut *cut = c->cut;
+	struct cut_file f = { .id = it->node.id,
+		.size = it->node.size,
+		.first_extent = (uint32_t)cut->extents.len };
+	struct error err = { 0 };
+	int r;
+
+	if (!(++c->count & 1023)) {
+		r = progress_check(c->progress, c->e);
+		if (r)
+			return r;
+		if (c->progress && c->progress->update)
+			c->progress->update(c->progress->ctx, "survey",
+				c->count, 0);
+	}
+	if (it->node.type != FS_FILE || !it->node.size)
+		return 0;
+	if (it->node.nlink > 1 && seen_before(c, it->node.id))
+		return 0;
+	if (cut->files.len >= UINT32_MAX - 1)
+		return error_set(c->e, ERR_LIMIT, "over 2^32 files");
+	c->node = it->node;
+	c->encoded = c->not_plain = false;
+	c->data_bytes = 0;
+	if (it->node.flags & FS_NODE_OPAQUE) {
+		f.state = CUT_OPAQUE;
+		goto push;
+	}
+	r = c->fs->ops->extents(c->fs, it->node.id, on_extent, c, &err);
+	if (r == ERR_NOMEM)
+		return error_nomem(c->e);
+	if (r) {
+		finding_report(c->findings,
+			r == ERR_LIMIT ? FINDING_FILE_LIMIT
+				       : FINDING_FILE_DAMAGED,
+			err.has_offset ? err.offset : FINDING_NO_OFFSET,
+			it->path, "%s",
+			err.code	 ? err.msg
+			: r == ERR_LIMIT ? "the disk has too many extents"
+					 : "an extent is outside the volume");
+		f.state = CUT_OPAQUE;
+	} else if (c->not_plain) {
+		f.state = CUT_READ;
+		f.flags = c->encoded ? CUT_ENCODED : 0;
+	}
+	if (f.state != CUT_OPAQUE && !c->encoded && !c->not_plain &&
+		it->node.size - c->data_bytes > LIMIT_HASHED_HOLE) {
+		finding_report(c->findings, FINDING_FILE_LIMIT,
+			FINDING_NO_OFFSET, it->path,
+			"a sparse file of %" PRIu64
+			" bytes: too many zeros to hash",
+			it->node.size);
+		f.state = CUT_OPAQUE;
+	}
+	if (f.state != CUT_PLAIN)
+		cut->extents.len = f.first_extent;
+push:
+	f.nextents = (uint32_t)(cut->extents.len - f.first_extent);
+	c->cut->volumes.items[c->cut->volumes.len - 1].file_bytes += f.size;
+	return vec_push(&cut->files, f) ? 0 : error_nomem(c->e);
+}
+
+/* Names a volume in front of the paths of its findings. */
+struct named {
+	const struct finding_sink *inner;
+	const char *name;
+	bool damage;
+};
+
+static void report_named(void *ctx, const struct finding *f)
+{
+	struct named *n = ctx;
+	AUTO_BUF where = BUF_INIT;
+	struct finding g = *f;
+
+	if (finding_severity(f->id) == FINDING_DAMAGE ||
+		f->id == FINDING_FS_UNSUPPORTED)
+		n->damage = true;
+	if (!n->inner || !n->inner->report)
+		return;
+	buf_printf(&where, "%s%s%s", n->name, *f->where ? ":" : "", f->where);
+	g.where = buf_str(&where);
+	n->inner->report(n->inner->ctx, &g);
+}
+
+static int by_id(const void *a, const void *b)
+{
+	const struct cut_file *x = a, *y = b;
+
+	return (x->id > y->id) - (x->id < y->id);
+}
+
+static int collect_volume(const struct survey *s,
+	const struct survey_volume *v, const struct finding_sink *findings,
+	const struct progress *progress, struct cut *cut, struct error *e)
+{
+	struct named named = { findings, v->name, false };
+	struct finding_sink sink = { report_named, &named };
+	struct collect c = { .cut = cut,
+		.vol = v,
+		.survey = s,
+		.findings = &sink,
+		.progress = progress,
+		.e = e };
+	struct walk_visitor visitor = { .entry = on_entry, .ctx = &c };
+	struct cut_volume *cv = vec_last(&cut->volumes);
+	size_t first = cut->files.len, n = 0;
+	struct error err = { 0 };
+	int r;
+
+	cv->first = first;
+	if (!v->ops || !v->ops->open || v->member_of_other)
+		return 0;
+	r = survey_open_fs(v, &sink, &c.fs, &err);
+	if (r == ERR_NOMEM)
+		return error_nomem(e);
+	if (r) {
+		cv->partial = true;
+		finding_report(&sink,
+			r == ERR_UNSUPPORTED ? FINDING_FS_UNSUPPORTED
+					     : FINDING_FS_DAMAGED,
+			err.has_offset ? err.offset : FINDING_NO_OFFSET, "",
+			"%s: %s", v->info.type, err.msg);
+		return 0;
+	}
+	cv->read = true;
+	r = survey_walk(c.fs, &sink, &visitor, &err);
+	c.fs->ops->close(c.fs);
+	free(c.seen);
+	if (r == ERR_NOMEM || r == ERR_CANCELLED) {
+		if (e)
+			*e = err.code ? err : *e;
+		return r;
+	}
+	if (r) {
+		/* Its root cannot be read: it has no tree. */
+		finding_report(&sink, FINDING_FS_DAMAGED, FINDING_NO_OFFSET, "",
+			"%s", err.code ? err.msg : "it cannot be walked");
+		cv->read = false;
+		cut->files.len = first;
+	}
+	cv->partial = named.damage;
+	if (cut->files.len > first)
+		qsort(&cut->files.items[first], cut->files.len - first,
+			sizeof(struct cut_file), by_id);
+	for (size_t i = first; i < cut->files.len; i++) {
+		if (n && cut->files.items[first + n - 1].id ==
+				 cut->files.items[i].id)
+			continue;
+		cut->files.items[first + n++] = cut->files.items[i];
+	}
+	cut->files.len = first + n;
+	cv->n = n;
+	for (size_t i = first; i < cut->files.len; i++)
+		if (cut->files.items[i].flags & CUT_ENCODED)
+			cv->has_encoded = true;
+	return 0;
+}
+
+struct cut_file *cut_find(struct cut *c, size_t volume, uint64_t id)
+{
+	const struct cut_volume *v = &c->volumes.items[volume];
+	struct cut_file key = { .id = id };
+
+	return v->n ? bsearch(&key, &c->files.items[v->first], v->n,
+			      sizeof(key), by_id)
+		    : NULL;
+}
+
+/* --- claiming --- */
+
+static int by_disk(const void *a, const void *b, void *ctx)
+{
+	const struct cut_extent *x = (const struct cut_extent *)ctx +
+				     ((const struct cut_item *)a)->extent;
+	const struct cut_extent *y = (const struct cut_extent *)ctx +
+				     ((const struct cut_item *)b)->extent;
+
+	if (x->disk != y->disk)
+		return x->disk < y->disk ? -1 : 1;
+	if (x->disk_off != y->disk_off)
+		return x->disk_off < y->disk_off ? -1 : 1;
+	/* Of equal extents the first file's comes first: the same on every
+	 * machine. */
+	return (((const struct cut_item *)a)->file >
+		       ((const struct cut_item *)b)->file) -
+	       (((const struct cut_item *)a)->file <
+		       ((const struct cut_item *)b)->file);
+}
+
+static bool same_extents(const struct cut *c, const struct cut_file *a,
+	const struct cut_file *b)
+{
+	return a->size == b->size && a->nextents == b->nextents &&
+	       !memcmp(&c->extents.items[a->first_extent],
+		       &c->extents.items[b->first_extent],
+		       a->nextents * sizeof(struct cut_extent));
+}
+
+/* Two files may claim the same bytes: clones share extents, and on a damaged
+ * disk anything may. The first in order keeps its claim, later ones are read
+ * and stored but cut nothing out. Whatever is chosen is exact, since a claim
+ * only says that a file's bytes are the disk's. */
+static void settle_claims(struct cut *c)
+{
+	uint64_t end = 0;
+	uint32_t disk = UINT32_MAX, owner = 0;
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->items.len; i++) {
+		const struct cut_item *it = &c->items.items[i];
+		const struct cut_extent *x = &c->extents.items[it->extent];
+		struct cut_file *f = &c->files.items[it->file];
+
+		if (x->disk != disk) {
+			disk = x->disk;
+			end = 0;
+		}
+		if (x->disk_off < end) {
+			struct cut_file *o = &c->files.items[owner];
+
+			f->flags &= (uint8_t)~CUT_CLAIMED;
+			if (it->file != owner && f->same_as == it->file &&
+				o->same_as == owner && same_extents(c, f, o))
+				f->same_as = owner;
+		}
+		if (x->disk_off + x->len > end) {
+			end = x->disk_off + x->len;
+			owner = it->file;
+		}
+	}
+	for (size_t i = 0; i < c->items.len; i++)
+		if (c->files.items[c->items.items[i].file].flags & CUT_CLAIMED)
+			c->items.items[n++] = c->items.items[i];
+	c->items.len = n;
+}
+
+static int claim(struct cut *c, size_t ndisks, struct error *e)
+{
+	size_t at = 0;
+
+	if (!vec_reserve(&c->items, c->extents.len + 1))
+		return error_nomem(e);
+	for (size_t i = 0; i < c->files.len; i++) {
+		struct cut_file *f = &c->files.items[i];
+
+		f->same_as = (uint32_t)i;
+		f->first_item = UINT32_MAX;
+		if (f->state != CUT_PLAIN || !f->nextents)
+			continue;
+		f->flags |= CUT_CLAIMED;
+		for (uint32_t k = 0; k < f->nextents; k++)
+			c->items.items[c->items.len++] = (struct cut_item){
+				f->first_extent + k, (uint32_t)i };
+	}
+	if (c->items.len)
+		qsort_r(c->items.items, c->items.len, sizeof(struct cut_item),
+			by_disk, c->extents.items);
+	settle_claims(c);
+	for (size_t i = 0; i < c->items.len; i++) {
+		struct cut_file *f = &c->files.items[c->items.items[i].file];
+
+		if (f->first_item == UINT32_MAX)
+			f->first_item = (uint32_t)i;
+	}
+	for (uint32_t d = 0; d < ndisks; d++) {
+		struct cut_disk cd = { .first = at };
+
+		while (at < c->items.len &&
+			c->extents.items[c->items.items[at].extent].disk == d)
+			at++;
+		cd.n = at - cd.first;
+		if (!vec_push(&c->disks, cd))
+			return error_nomem(e);
+	}
+	return 0;
+}
+
+int cut_make(const struct survey *s, const struct finding_sink *findings,
+	const struct progress *progress, struct cut *out, struct error *e)
+{
+	int r = 0;
+
+	memset(out, 0, sizeof(*out));
+	for (size_t i = 0; i < s->volumes.len && !r; i++) {
+		if (!vec_push(&out->volumes, (struct cut_volume){ 0 }))
+			r = error_nomem(e);
+		else
+			r = collect_volume(s, &s->volumes.items[i], findings,
+				progress, out, e);
+	}
+	if (!r)
+		r = claim(out, s->disks.len, e);
+	if (r)
+		cut_release(out);
+	return r;
+}

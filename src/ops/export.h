@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Exporting: from a commit back to disk files. */
+#ifndef STRATA_OPS_EXPORT_H
+#define STRATA_OPS_EXPORT_H
+
+#include "disk/disk.h"
+#include "library/library.h"
+#include "ops/progress.h"
+
+struct export_args {
+	const struct oid *commit;
+	int disk;	       /* which one; -1: the only one */
+	const char *path;      /* file, or "-" for stdout */
+	const char *format;    /* NULL: by the ending, else raw */
+	bool compress;
+	const char *compression;
+	bool sync; /* flush to the medium before the name appears */
+	const struct progress *progress;
+};
+
+/* Writes one disk. The file appears under its name when it is whole. ARG
+ * (unknown format, several disks and none named, cannot stream), NOTFOUND (no
+ * such disk), DAMAGED, IO. */
+int ops_export(struct library *l, const struct export_args *a,
+	struct error *e);
+
+#endif

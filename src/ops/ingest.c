@@ -1,0 +1,804 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The sweep over a disk.
+ *
+ * The disk is cut, in order, into jobs of about a MiB: holes, gaps between
+ * files (skeleton) and extents of files. Workers take jobs; the one that meets
+ * the first extent of a file reads the whole file. Finished jobs are laid out
+ * in order by whoever finishes the oldest one; since a file begins in the job
+ * of its first extent, its hash is known when a later extent is laid out.
+ */
+#include "ops/ingest.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include "base/checked.h"
+#include "base/limits.h"
+#include "model/layout.h"
+#include "ops/ingest_file.h"
+
+#define JOB_BYTES (1u * 1024 * 1024)
+#define JOB_PIECES 2048
+/* Raw blocks are cut at multiples of this on the disk, so that versions share
+ * what did not change. */
+#define RAW_CHUNK (64u * 1024)
+/* Runs of zeros shorter than this do not break a raw chunk. */
+#define ZERO_RUN (8u * 1024)
+#define BLOCK 4096u
+#define RING 256
+
+enum piece_kind { PIECE_ZERO, PIECE_GAP, PIECE_FILE, PIECE_RAW };
+
+struct piece {
+	uint64_t off, len;
+	enum piece_kind kind;
+	uint32_t item;	 /* FILE: index in cut.items */
+	struct oid id;	 /* RAW */
+};
+typedef VEC(struct piece) pieces;
+
+struct job {
+	pieces in, out;
+	bool done;
+};
+
+struct sweep {
+	struct ingest in; /* first */
+	struct layout_builder layout;
+	struct packer *records; /* of the layout; guarded by collect */
+
+	pthread_mutex_t lock; /* guards what follows */
+	pthread_cond_t wake;
+	uint64_t at;	  /* next byte to be cut */
+	size_t item;	  /* next claimed extent */
+	uint64_t head, tail; /* jobs [head, tail) are under way, modulo RING */
+	struct job ring[RING];
+	unsigned working; /* jobs and segments being worked on */
+	uint64_t done_bytes, data_bytes;
+	int code; /* the first error */
+	struct error error;
+	time_t told;
+
+	pthread_mutex_t collect; /* guards laying out */
+};
+
+unsigned ingest_threads(void)
+{
+	cpu_set_t set;
+	int n = 1;
+
+	if (!sched_getaffinity(0, sizeof(set), &set))
+		n = CPU_COUNT(&set);
+	return n < 1 ? 1 : n > 16 ? 16 : (unsigned)n;
+}
+
+static void fail(struct sweep *s, int code, const struct error *e)
+{
+	pthread_mutex_lock(&s->lock);
+	if (!s->code) {
+		s->code = code;
+		s->error = *e;
+	}
+	pthread_cond_broadcast(&s->wake);
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* --- cutting --- */
+
+/* With the lock held: cuts the next job. */
+static int cut_job(struct sweep *s, struct job *j, struct error *e)
+{
+	const struct cut *c = s->in.cut;
+	const struct cut_disk *cd = &c->disks.items[s->in.disk];
+	uint64_t size = s->in.src->size;
+	uint64_t budget = JOB_BYTES;
+
+	j->in.len = j->out.len = 0;
+	j->done = false;
+	while (s->at < size && budget && j->in.len < JOB_PIECES) {
+		struct piece p = { .off = s->at };
+		uint64_t next = size, cost;
+
+		if (s->item < cd->n) {
+			const struct cut_item *it =
+				&c->items.items[cd->first + s->item];
+			const struct cut_extent *x =
+				&c->extents.items[it->extent];
+			const struct cut_file *f = &c->files.items[it->file];
+
+			next = x->disk_off;
+			if (next == s->at) {
+				p.kind = PIECE_FILE;
+				p.len = x->len;
+				p.item = (uint32_t)(cd->first + s->item++);
+				/* What the worker will read for it. */
+				cost = f->first_item == p.item ? f->size : 4096;
+				budget -= u64_min(budget, cost + 512);
+				goto push;
+			}
+		}
+		{
+			struct source_extent x;
+			int r = source_extent_at(s->in.src, s->at, &x, e);
+
+			if (r)
+				return r;
+			p.len = u64_min(x.len, next - s->at);
+			p.kind = x.kind == SOURCE_ZERO ? PIECE_ZERO : PIECE_GAP;
+			if (p.kind == PIECE_GAP) {
+				/* end at a multiple of the chunk size */
+				uint64_t end = u64_min(p.off + p.len,
+					round_down(p.off + JOB_BYTES,
+						RAW_CHUNK));
+
+				p.len = end - p.off;
+				budget -= u64_min(budget, p.len);
+			}
+		}
+push:
+		if (p.kind != PIECE_ZERO)
+			s->data_bytes += p.len;
+		s->at += p.len;
+		if (!vec_push(&j->in, p))
+			return error_nomem(e);
+	}
+	return 0;
+}
+
+/* --- working --- */
+
+static int raw_chunk(struct ingest_worker *w, pieces *out, const uint8_t *data,
+	size_t len, uint64_t off, struct error *e)
+{
+	struct piece p = { .off = off, .len = len, .kind = PIECE_RAW };
+	int r = packer_put_blob(w->packer, data, len, &p.id, e);
+
+	if (!r && !vec_push(out, p))
+		r = error_nomem(e);
+	return r;
+}
+
+static int zero_piece(pieces *out, uint64_t off, uint64_t len, struct error *e)
+{
+	struct piece p = { .off = off, .len = len, .kind = PIECE_ZERO };
+
+	return !len || vec_push(out, p) ? 0 : error_nomem(e);
+}
+
+/* Cuts bytes of the skeleton into zeros and raw chunks. */
+static int cut_raw(struct ingest_worker *w, pieces *out, const uint8_t *data,
+	size_t len, uint64_t off, struct error *e)
+{
+	size_t start = 0, at = 0, zeros = 0; /* zeros: length of the run at at */
+	int r = 0;
+
+	while (at < len && !r) {
+		/* to the next multiple of a block on the disk */
+		size_t n = size_min(BLOCK - (size_t)((off + at) % BLOCK),
+			len - at);
+		bool z = is_zero(data + at, n);
+
+		if (z) {
+			zeros += n;
+		} else {
+			if (zeros >= ZERO_RUN || zeros == at - start) {
+				/* what stood before the zeros, the zeros */
+				if (at - zeros > start)
+					r = raw_chunk(w, out, data + start,
+						at - zeros - start, off + start,
+						e);
+				if (!r)
+					r = zero_piece(out, off + at - zeros,
+						zeros, e);
+				start = at;
+			}
+			zeros = 0;
+		}
+		at += n;
+		if (!r && ((off + at) % RAW_CHUNK == 0 || at == len)) {
+			if (at - zeros > start)
+				r = raw_chunk(w, out, data + start,
+					at - zeros - start, off + start, e);
+			if (!r)
+				r = zero_piece(out, off + at - zeros, zeros, e);
+			start = at;
+			zeros = 0;
+		}
+	}
+	return r;
+}
+
+static int do_gap(struct ingest_worker *w, pieces *out, const struct piece *p,
+	struct error *e)
+{
+	uint8_t *buf;
+	int r;
+
+	buf_clear(&w->data);
+	buf = buf_room(&w->data, (size_t)p->len);
+	if (!buf)
+		return error_nomem(e);
+	r = source_pread(w->in->src, buf, (size_t)p->len, p->off, e);
+	if (!r)
+		r = ingest_digest(w, buf, (size_t)p->len, p->off, e);
+	return r ? r : cut_raw(w, out, buf, (size_t)p->len, p->off, e);
+}
+
+/* An extent here of a file that began on another disk: only the digest needs
+ * its bytes. */
+static int digest_extent(struct ingest_worker *w, const struct piece *p,
+	struct error *e)
+{
+	for (uint64_t at = 0; at < p->len;) {
+		size_t n = (size_t)u64_min(p->len - at, JOB_BYTES);
+		uint8_t *buf;
+		int r;
+
+		buf_clear(&w->data);
+		buf = buf_room(&w->data, n);
+		if (!buf)
+			return error_nomem(e);
+		r = source_pread(w->in->src, buf, n, p->off + at, e);
+		if (!r)
+			r = ingest_digest(w, buf, n, p->off + at, e);
+		if (r)
+			return r;
+		at += n;
+	}
+	return 0;
+}
+
+static int do_job(struct ingest_worker *w, struct job *j, struct error *e)
+{
+	const struct cut *c = w->in->cut;
+	int r = 0;
+
+	for (size_t i = 0; i < j->in.len && !r; i++) {
+		const struct piece *p = &j->in.items[i];
+
+		if (p->kind == PIECE_GAP) {
+			r = do_gap(w, &j->out, p, e);
+			continue;
+		}
+		if (p->kind == PIECE_FILE) {
+			struct cut_file *f =
+				&w->in->cut->files
+					 .items[c->items.items[p->item].file];
+			const struct cut_item *first =
+				&c->items.items[f->first_item];
+
+			if (f->first_item == p->item)
+				r = ingest_file(w, f, e);
+			else if (c->extents.items[first->extent].disk !=
+				 w->in->disk)
+				r = digest_extent(w, p, e);
+		}
+		if (!r && !vec_push(&j->out, *p))
+			r = error_nomem(e);
+	}
+	return r;
+}
+
+/* --- laying out --- */
+
+static int put_record(void *ctx, const void *data, size_t len,
+	struct oid *out, struct error *e)
+{
+	return packer_put_record(ctx, OBJ_LAYOUT, data, len, out, e);
+}
+
+static int lay_out_file(struct sweep *s, const struct piece *p,
+	struct error *e)
+{
+	const struct cut *c = s->in.cut;
+	const struct cut_item *it = &c->items.items[p->item];
+	const struct cut_file *f = &c->files.items[it->file];
+	uint64_t file_off = c->extents.items[it->extent].file_off;
+	bool slack = f->flags & CUT_SLACK && file_off + p->len > f->size;
+	uint64_t body = slack ? f->size - file_off : p->len;
+	int r;
+
+	r = layout_builder_add(&s->layout, LAYOUT_FILE, body, &f->hash,
+		file_off, e);
+	if (!r && slack) {
+		struct oid id;
+
+		pthread_mutex_lock(&s->in.lock); /* the vec may be moving */
+		id = c->slack.items[f->slack].id;
+		pthread_mutex_unlock(&s->in.lock);
+		r = layout_builder_add(&s->layout, LAYOUT_RAW, p->len - body,
+			&id, 0, e);
+	}
+	return r;
+}
+
+static int lay_out(struct sweep *s, const struct job *j, struct error *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < j->out.len && !r; i++) {
+		const struct piece *p = &j->out.items[i];
+
+		if (p->off != s->layout.at)
+			return error_at(e, ERR_CORRUPT, p->off,
+				"the pieces of the disk do not join");
+		if (p->kind == PIECE_FILE)
+			r = lay_out_file(s, p, e);
+		else
+			r = layout_builder_add(&s->layout,
+				p->kind == PIECE_ZERO ? LAYOUT_ZERO
+						      : LAYOUT_RAW,
+				p->len, &p->id, 0, e);
+	}
+	return r;
+}
+
+/* Lays out finished jobs from the oldest on. Only one thread at a time; the
+ * others go on, whoever lays out looks again before it leaves. */
+static int collect(struct sweep *s, struct error *e)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&s->collect);
+	pthread_mutex_lock(&s->lock);
+	while (!r && !s->code && s->head < s->tail &&
+		s->ring[s->head % RING].done) {
+		struct job *j = &s->ring[s->head % RING];
+
+		pthread_mutex_unlock(&s->lock);
+		r = lay_out(s, j, e);
+		pthread_mutex_lock(&s->lock);
+		s->head++;
+		pthread_cond_broadcast(&s->wake);
+	}
+	pthread_mutex_unlock(&s->lock);
+	pthread_mutex_unlock(&s->collect);
+	return r;
+}
+
+/* --- threads --- */
+
+static void tell(struct sweep *s)
+{
+	const struct progress *p = s->in.args->progress;
+	struct timespec now;
+
+	if (!p || !p->update)
+		return;
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	/* about four times a second */
+	if (s->told == now.tv_sec * 4 + now.tv_nsec / 250000000)
+		return;
+	s->told = now.tv_sec * 4 + now.tv_nsec / 250000000;
+	p->update(p->ctx, "import", s->at, s->in.src->size);
+}
+
+/* Takes a job, or helps with a large file. 1: did something, 0: all is done,
+ * < 0. */
+static int step(struct sweep *s, struct ingest_worker *w, struct error *e)
+{
+	struct job *j = NULL;
+	int r;
+
+	r = progress_check(s->in.args->progress, e);
+	if (r)
+		return r;
+	r = ingest_help(w, e);
+	if (r) {
+		if (r > 0) { /* somebody may wait for work or for the end */
+			pthread_mutex_lock(&s->lock);
+			pthread_cond_broadcast(&s->wake);
+			pthread_mutex_unlock(&s->lock);
+		}
+		return r;
+	}
+	pthread_mutex_lock(&s->lock);
+	if (s->code) {
+		r = s->code;
+		*e = s->error;
+	} else if (s->at < s->in.src->size && s->tail - s->head < RING) {
+		j = &s->ring[s->tail % RING];
+		r = cut_job(s, j, e);
+		s->tail++;
+		s->working++;
+		tell(s);
+	} else if (s->working || (s->at < s->in.src->size)) {
+		struct timespec t;
+
+		/* Others are at it: they may queue a large file, or make room.
+		 * The time limit is for a wake-up that came in between. */
+		clock_gettime(CLOCK_REALTIME, &t);
+		t.tv_nsec += 20 * 1000 * 1000;
+		t.tv_sec += t.tv_nsec / 1000000000;
+		t.tv_nsec %= 1000000000;
+		pthread_cond_timedwait(&s->wake, &s->lock, &t);
+		r = 1;
+	}
+	pthread_mutex_unlock(&s->lock);
+	if (!j)
+		return r;
+	if (!r)
+		r = do_job(w, j, e);
+	pthread_mutex_lock(&s->lock);
+	s->working--;
+	j->done = !r;
+	pthread_cond_broadcast(&s->wake);
+	pthread_mutex_unlock(&s->lock);
+	if (!r)
+		r = collect(s, e);
+	return r ? r : 1;
+}
+
+struct thread {
+	struct sweep *s;
+	pthread_t id;
+	struct disk_digest digest;
+	VEC(uint64_t) edges;
+	bool started;
+};
+
+static void *run(void *arg)
+{
+	struct thread *t = arg;
+	struct ingest_worker w;
+	struct error e = { 0 };
+	int r = ingest_worker_init(&w, &t->s->in, &e);
+
+	while (!r) {
+		r = step(t->s, &w, &e);
+		if (r <= 0)
+			break;
+		r = 0;
+	}
+	if (!r)
+		r = ingest_worker_finish(&w, &e);
+	if (r)
+		fail(t->s, r, &e);
+	t->digest = w.digest;
+	memcpy(&t->edges, &w.edges, sizeof(t->edges));
+	memset(&w.edges, 0, sizeof(w.edges));
+	ingest_worker_release(&w);
+	return NULL;
+}
+
+static int by_number(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+/* Digest blocks that no worker held as a whole. */
+static int digest_edges(struct source *src, struct thread *t, unsigned n,
+	struct disk_digest *d, struct error *e)
+{
+	VEC(uint64_t) all = { 0 };
+	int r = 0;
+
+	for (unsigned i = 0; i < n && !r; i++)
+		for (size_t k = 0; k < t[i].edges.len && !r; k++)
+			if (!vec_push(&all, t[i].edges.items[k]))
+				r = error_nomem(e);
+	if (all.len)
+		qsort(all.items, all.len, sizeof(uint64_t), by_number);
+	for (size_t i = 0; i < all.len && !r; i++) {
+		uint64_t off = all.items[i] * DISK_DIGEST_BLOCK;
+		uint8_t buf[DISK_DIGEST_BLOCK];
+		size_t len;
+
+		if (i && all.items[i] == all.items[i - 1])
+			continue;
+		len = (size_t)u64_min(DISK_DIGEST_BLOCK, src->size - off);
+		r = source_pread(src, buf, len, off, e);
+		if (!r)
+			disk_digest_add(d, buf, len, off);
+	}
+	vec_release(&all);
+	return r;
+}
+
+static void release(struct sweep *s)
+{
+	struct large_file *l, *next;
+
+	for (l = s->in.large; l; l = next) {
+		next = l->next;
+		free(l->list);
+		free(l);
+	}
+	for (size_t i = 0; i < RING; i++) {
+		vec_release(&s->ring[i].in);
+		vec_release(&s->ring[i].out);
+	}
+	layout_builder_release(&s->layout);
+	packer_close(s->records);
+	pthread_mutex_destroy(&s->in.lock);
+	pthread_mutex_destroy(&s->lock);
+	pthread_mutex_destroy(&s->collect);
+	pthread_cond_destroy(&s->wake);
+	free(s);
+}
+
+static struct sweep *sweep_new(const struct ingest_args *a, size_t disk)
+{
+	struct sweep *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->in.args = a;
+	s->in.cut = a->cut;
+	s->in.disk = disk;
+	s->in.src = a->disks[disk];
+	pthread_mutex_init(&s->in.lock, NULL);
+	pthread_mutex_init(&s->lock, NULL);
+	pthread_mutex_init(&s->collect, NULL);
+	pthread_cond_init(&s->wake, NULL);
+	return s;
+}
+
+/* Runs fn on n threads, the first being the caller's. */
+static unsigned run_threads(struct thread *t, unsigned n, void *(*fn)(void *))
+{
+	unsigned started = 1;
+
+	for (unsigned i = 1; i < n; i++) {
+		t[i].started = !pthread_create(&t[i].id, NULL, fn, &t[i]);
+		started += t[i].started;
+	}
+	fn(&t[0]);
+	for (unsigned i = 1; i < n; i++)
+		if (t[i].started)
+			pthread_join(t[i].id, NULL);
+	return started;
+}
+
+int ingest_disk(const struct ingest_args *a, size_t disk,
+	struct ingest_disk *out, struct error *e)
+{
+	unsigned n = a->threads ? a->threads : ingest_threads();
+	struct sweep *s = sweep_new(a, disk);
+	struct disk_digest sum = { 0 };
+	struct thread *t = calloc(n, sizeof(*t));
+	int r;
+
+	if (!s || !t) {
+		free(t);
+		if (s)
+			release(s);
+		return error_nomem(e);
+	}
+	r = packer_open(a->writer, &s->records, e);
+	if (!r)
+		r = layout_builder_init(&s->layout, s->in.src->size, put_record,
+			s->records, e);
+	if (!r) {
+		for (unsigned i = 0; i < n; i++)
+			t[i].s = s;
+		run_threads(t, n, run);
+		r = s->code;
+		if (r && e)
+			*e = s->error;
+	}
+	for (unsigned i = 0; i < n; i++)
+		disk_digest_merge(&sum, &t[i].digest);
+	if (!r)
+		r = digest_edges(s->in.src, t, n, &sum, e);
+	if (!r)
+		r = layout_builder_finish(&s->layout, &out->layout, e);
+	if (!r)
+		r = packer_flush(s->records, e);
+	if (!r) {
+		disk_digest_final(&sum, s->in.src->size, out->digest);
+		out->data_bytes = s->data_bytes;
+	}
+	for (unsigned i = 0; i < n; i++)
+		vec_release(&t[i].edges);
+	free(t);
+	release(s);
+	return r;
+}
+
+/* --- the rest --- */
+
+struct rest {
+	struct ingest in;
+	const struct survey *survey;
+	const struct finding_sink *findings;
+	pthread_mutex_t lock;
+	size_t next, done; /* index in cut.files */
+	int code;
+	struct error error;
+};
+
+struct rest_thread {
+	struct rest *r;
+	pthread_t id;
+	bool started;
+	struct fs **fs; /* one a volume, opened when needed */
+};
+
+struct fs_reader {
+	struct fs *fs;
+	uint64_t id;
+};
+
+static int read_fs(void *ctx, void *buf, size_t len, uint64_t off,
+	struct error *e)
+{
+	struct fs_reader *f = ctx;
+
+	return f->fs->ops->pread(f->fs, f->id, buf, len, off, e);
+}
+
+static size_t volume_of(const struct cut *c, size_t file)
+{
+	size_t v = 0;
+
+	while (v + 1 < c->volumes.len && c->volumes.items[v + 1].first <= file)
+		v++;
+	/* volumes without files share their first with the next one */
+	while (!c->volumes.items[v].n ||
+		file < c->volumes.items[v].first)
+		v--;
+	return v;
+}
+
+static int rest_one(struct rest_thread *t, struct ingest_worker *w,
+	size_t index, struct error *e)
+{
+	struct rest *rs = t->r;
+	struct cut *c = rs->in.cut;
+	struct cut_file *f = &c->files.items[index];
+	struct fs_reader fr = { .id = f->id };
+	struct error err = { 0 };
+	size_t v;
+	int r;
+
+	if (f->flags & CUT_HASHED || f->state == CUT_OPAQUE)
+		return 0;
+	if (f->state == CUT_PLAIN) {
+		const struct cut_file *o = &c->files.items[f->same_as];
+
+		if (o != f && o->flags & CUT_HASHED && o->same_as == f->same_as) {
+			f->hash = o->hash;
+			f->flags |= CUT_HASHED;
+			return 0;
+		}
+		return ingest_file(w, f, e);
+	}
+	v = volume_of(c, index);
+	if (!t->fs[v]) {
+		r = survey_open_fs(&rs->survey->volumes.items[v], NULL,
+			&t->fs[v], &err);
+		if (r == ERR_NOMEM)
+			return error_nomem(e);
+		if (r) { /* it opened before */
+			f->state = CUT_OPAQUE;
+			return 0;
+		}
+	}
+	fr.fs = t->fs[v];
+	r = store_blob_stream(rs->in.args->writer, w->packer, read_fs, &fr,
+		f->size, !(f->flags & CUT_ENCODED), &f->hash, &err);
+	if (!r) {
+		f->flags |= CUT_HASHED;
+		return 0;
+	}
+	if (r == ERR_CORRUPT || r == ERR_UNSUPPORTED || r == ERR_LIMIT ||
+		r == ERR_RANGE) {
+		f->state = CUT_OPAQUE;
+		pthread_mutex_lock(&rs->lock);
+		c->volumes.items[v].partial = true;
+		finding_report(rs->findings, FINDING_FILE_UNREADABLE,
+			err.has_offset ? err.offset : FINDING_NO_OFFSET,
+			rs->survey->volumes.items[v].name, "inode %llu: %s",
+			(unsigned long long)f->id, err.msg);
+		pthread_mutex_unlock(&rs->lock);
+		return 0;
+	}
+	*e = err;
+	return r;
+}
+
+static void *run_rest(void *arg)
+{
+	struct rest_thread *t = arg;
+	struct rest *rs = t->r;
+	struct ingest_worker w;
+	struct error e = { 0 };
+	int r = ingest_worker_init(&w, &rs->in, &e);
+
+	while (!r) {
+		size_t i, end;
+		const struct progress *p = rs->in.args->progress;
+
+		pthread_mutex_lock(&rs->lock);
+		i = rs->next;
+		end = size_min(i + 16, rs->in.cut->files.len);
+		rs->next = end;
+		if (rs->code)
+			i = end;
+		if (p && p->update && i < end && !(i & 1023))
+			p->update(p->ctx, "decode", i, rs->in.cut->files.len);
+		pthread_mutex_unlock(&rs->lock);
+		if (i == end)
+			break;
+		for (; i < end && !r; i++)
+			r = rest_one(t, &w, i, &e);
+		while (!r && (r = ingest_help(&w, &e)) > 0)
+			r = 0;
+		if (!r)
+			r = progress_check(p, &e);
+	}
+	while (!r && (r = ingest_help(&w, &e)) > 0)
+		r = 0;
+	if (!r)
+		r = ingest_worker_finish(&w, &e);
+	ingest_worker_release(&w);
+	if (r) {
+		pthread_mutex_lock(&rs->lock);
+		if (!rs->code) {
+			rs->code = r;
+			rs->error = e;
+		}
+		pthread_mutex_unlock(&rs->lock);
+	}
+	return NULL;
+}
+
+static bool anything_left(const struct cut *c)
+{
+	for (size_t i = 0; i < c->files.len; i++)
+		if (!(c->files.items[i].flags & CUT_HASHED) &&
+			c->files.items[i].state != CUT_OPAQUE)
+			return true;
+	return false;
+}
+
+int ingest_rest(const struct ingest_args *a, const struct survey *s,
+	const struct finding_sink *findings, struct error *e)
+{
+	unsigned n = a->threads ? a->threads : ingest_threads();
+	struct rest rs = { .in = { .args = a,
+				   .cut = a->cut,
+				   .disk = SIZE_MAX,
+				   .src = a->ndisks ? a->disks[0] : NULL },
+		.survey = s,
+		.findings = findings };
+	struct rest_thread *t;
+
+	if (!anything_left(a->cut))
+		return 0;
+	t = calloc(n, sizeof(*t));
+	if (!t)
+		return error_nomem(e);
+	pthread_mutex_init(&rs.lock, NULL);
+	pthread_mutex_init(&rs.in.lock, NULL);
+	for (unsigned i = 0; i < n; i++) {
+		t[i].r = &rs;
+		t[i].fs = calloc(s->volumes.len + 1, sizeof(struct fs *));
+		if (!t[i].fs)
+			rs.code = error_nomem(&rs.error);
+	}
+	for (unsigned i = 1; i < n && !rs.code; i++)
+		t[i].started =
+			!pthread_create(&t[i].id, NULL, run_rest, &t[i]);
+	if (!rs.code)
+		run_rest(&t[0]);
+	for (unsigned i = 0; i < n; i++) {
+		if (t[i].started)
+			pthread_join(t[i].id, NULL);
+		for (size_t v = 0; t[i].fs && v < s->volumes.len; v++)
+			if (t[i].fs[v])
+				t[i].fs[v]->ops->close(t[i].fs[v]);
+		free(t[i].fs);
+	}
+	free(t);
+	pthread_mutex_destroy(&rs.lock);
+	pthread_mutex_destroy(&rs.in.lock);
+	if (rs.code && e)
+		*e = rs.error;
+	return rs.code;
+}

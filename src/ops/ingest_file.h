@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reading one file's content from the disks, and storing it: what a worker of
+ * the pipeline does. */
+#ifndef STRATA_OPS_INGEST_FILE_H
+#define STRATA_OPS_INGEST_FILE_H
+
+#include <pthread.h>
+#include "ops/chunker.h"
+#include "ops/ingest.h"
+
+/* A large file whose segments are chunked by many workers. */
+struct large_file {
+	struct large_file *next;
+	struct cut_file *file;
+	uint64_t segments, taken, done;
+	struct chunk_ref {
+		struct oid id;
+		uint32_t len;
+	} *list;
+};
+
+/* Shared by the workers of one sweep. */
+struct ingest {
+	const struct ingest_args *args;
+	struct cut *cut;
+	size_t disk;	      /* the one that is swept */
+	struct source *src;
+
+	pthread_mutex_t lock; /* guards large and the cut's slack */
+	struct large_file *large;
+};
+
+struct ingest_worker {
+	struct ingest *in;
+	struct packer *packer;
+	struct sha256 *sha;
+	struct buf data, scratch;
+	struct disk_digest digest;
+	VEC(uint64_t) edges; /* numbers of digest blocks seen in part */
+};
+
+int ingest_worker_init(struct ingest_worker *w, struct ingest *in,
+	struct error *e);
+/* Flushes what the worker packed. */
+int ingest_worker_finish(struct ingest_worker *w, struct error *e);
+void ingest_worker_release(struct ingest_worker *w);
+
+/* Adds bytes of the swept disk to the digest. */
+int ingest_digest(struct ingest_worker *w, const uint8_t *data, size_t len,
+	uint64_t off, struct error *e);
+
+/* Reads, hashes and stores a file by its extents. claimed: its bytes on the
+ * swept disk count for the digest. A large one may be left to be chunked by
+ * ingest_help. */
+int ingest_file(struct ingest_worker *w, struct cut_file *f, struct error *e);
+
+/* Chunks one segment of some large file: 1, or 0 where there is none to take.
+ */
+int ingest_help(struct ingest_worker *w, struct error *e);
+
+#endif

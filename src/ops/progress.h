@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How far an operation is, and whether it should stop. */
+#ifndef STRATA_OPS_PROGRESS_H
+#define STRATA_OPS_PROGRESS_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/error.h"
+
+struct progress {
+	/* Called from any thread, not more often than a few times a second; one
+	 * call at a time. phase: "survey", "import", ... total 0: not known.
+	 * NULL: nobody wants to know. */
+	void (*update)(void *ctx, const char *phase, uint64_t done,
+		uint64_t total);
+	void *ctx;
+	/* Set (by a signal handler) to stop: CANCELLED. NULL: never. */
+	const atomic_bool *cancel;
+};
+
+static inline bool progress_cancelled(const struct progress *p)
+{
+	return p && p->cancel && atomic_load(p->cancel);
+}
+
+static inline int progress_check(const struct progress *p, struct error *e)
+{
+	return progress_cancelled(p)
+		       ? error_set(e, ERR_CANCELLED, "interrupted")
+		       : 0;
+}
+
+#endif

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Keeping the number of index files small, so that opening a library stays
+ * cheap: each merge takes the smaller files together, and only as many as are
+ * not much smaller than their sum, so that every entry is copied a
+ * logarithmic number of times. */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include "store/store_internal.h"
+
+int store_put_index(struct store *s, const struct buf *data, char *name,
+	struct error *e)
+{
+	uint8_t rnd[16];
+	char hex[33], path[64];
+
+	if (getrandom(rnd, sizeof(rnd), 0) != sizeof(rnd))
+		return error_errno(e, "random numbers");
+	hex_encode(rnd, 16, hex);
+	snprintf(path, sizeof(path), "index/%s.idx", hex);
+	if (name)
+		snprintf(name, 48, "%s.idx", hex);
+	return s->be->ops->put(s->be, path, data->data, data->len, e);
+}
+
+static int by_size(const void *a, const void *b)
+{
+	const struct index *const *x = a, *const *y = b;
+
+	return ((*x)->len > (*y)->len) - ((*x)->len < (*y)->len);
+}
+
+/* How many of the smallest to merge: all up to the first that is larger than
+ * twice the sum of those before it, at least half the allowed number. */
+static size_t choose(const struct index *const *ix, size_t n)
+{
+	uint64_t sum = 0;
+	size_t k;
+
+	for (k = 0; k < n; k++) {
+		if (k >= INDEX_FILES_MAX / 2 + 1 && ix[k]->len > 2 * sum)
+			break;
+		sum += ix[k]->len;
+	}
+	return k;
+}
+
+static int merge(struct store *s, struct snapshot *sn, struct error *e)
+{
+	AUTO_FREE const struct index **ix = calloc(sn->n, sizeof(*ix));
+	AUTO_BUF out = BUF_INIT;
+	size_t k;
+	int r;
+
+	if (!ix)
+		return error_nomem(e);
+	for (size_t i = 0; i < sn->n; i++)
+		ix[i] = &sn->ix[i];
+	qsort(ix, sn->n, sizeof(*ix), by_size);
+	k = choose(ix, sn->n);
+	/* A damaged index must not spread: verify names it, repair mends. */
+	for (size_t i = 0; i < k; i++)
+		if (index_check(ix[i], e))
+			return ERR_DAMAGED;
+	r = index_merge(ix, k, NULL, NULL, &out, e);
+	if (!r)
+		r = store_put_index(s, &out, NULL, e);
+	for (size_t i = 0; !r && i < k; i++) {
+		char path[64];
+
+		snprintf(path, sizeof(path), "index/%s", ix[i]->name);
+		r = s->be->ops->remove(s->be, path, e);
+	}
+	return r;
+}
+
+void store_merge_indexes(struct store *s)
+{
+	struct error e;
+	struct snapshot *sn = store_snapshot(s);
+	size_t n = sn->n;
+	int lock;
+
+	snapshot_unref(s, sn);
+	if (n <= INDEX_FILES_MAX)
+		return;
+	/* Somebody else may be at it, or gc: then it is not needed now. */
+	if (s->be->ops->lock(s->be, "locks/index", true, false, &lock, &e))
+		return;
+	if (!store_refresh(s, &e)) {
+		sn = store_snapshot(s);
+		if (sn->n > INDEX_FILES_MAX && !merge(s, sn, &e))
+			store_refresh(s, &e);
+		snapshot_unref(s, sn);
+	}
+	s->be->ops->unlock(s->be, "locks/index", lock, false);
+}

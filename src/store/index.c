@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/index.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include "base/checked.h"
+#include "base/cleanup.h"
+#include "base/cursor.h"
+
+static int damaged(struct error *e, const char *name, const char *why)
+{
+	return error_set(e, ERR_DAMAGED, "library: index/%s: %s", name, why);
+}
+
+static const uint8_t *table(struct cursor *c, uint64_t n, size_t item)
+{
+	size_t bytes;
+
+	if (n > SIZE_MAX || !size_mul((size_t)n, item, &bytes)) {
+		c->bad = true;
+		return NULL;
+	}
+	return cur_bytes(c, bytes);
+}
+
+static int parse(struct index *ix, struct error *e)
+{
+	const struct index_header *h = (const void *)ix->data;
+	struct cursor c = cursor_make(ix->data, ix->len);
+
+	if (!cur_bytes(&c, sizeof(*h)) ||
+		memcmp(h->magic, INDEX_MAGIC, 8) != 0 ||
+		le64_get(h->header_checksum) !=
+			checksum64(ix->data,
+				offsetof(struct index_header,
+					header_checksum)) ||
+		!is_zero(h->zero, sizeof(h->zero)))
+		return damaged(e, ix->name, "its header is damaged");
+	if (le32_get(h->format) != STORE_FORMAT || le32_get(h->flags))
+		return error_set(e, ERR_UNSUPPORTED,
+			"library: index/%s has format %u: made by a newer "
+			"strata",
+			ix->name, le32_get(h->format));
+	if (le64_get(h->size) != ix->len)
+		return damaged(e, ix->name, "it is cut short");
+	ix->npacks = le32_get(h->packs);
+	ix->nframes = le32_get(h->frames);
+	ix->packs = (const void *)table(&c, ix->npacks, sizeof(*ix->packs));
+	ix->frames = (const void *)table(&c, ix->nframes, sizeof(*ix->frames));
+	for (int i = 0; i < 2; i++) {
+		struct index_section *s = &ix->sec[i];
+
+		s->n = le64_get(h->objects[i]);
+		s->bits = le32_get(h->fanout_bits[i]);
+		if (s->bits > 28)
+			return damaged(e, ix->name, "its fan-out is absurd");
+		s->fanout = table(&c, (UINT64_C(1) << s->bits) + 1, 4);
+		s->ids = table(&c, s->n, 32);
+		s->locs = (const void *)table(&c, s->n, sizeof(*s->locs));
+	}
+	if (c.bad || c.left)
+		return damaged(e, ix->name, "its tables do not fit");
+	return 0;
+}
+
+int index_open(struct backend *be, const char *name, struct index *out,
+	struct error *e)
+{
+	char path[64];
+	const void *p;
+	int r;
+
+	memset(out, 0, sizeof(*out));
+	snprintf(out->name, sizeof(out->name), "%s", name);
+	snprintf(path, sizeof(path), "index/%s", out->name);
+	r = be->ops->map(be, path, &p, &out->len, e);
+	if (r)
+		return r;
+	out->data = p;
+	r = parse(out, e);
+	if (r)
+		index_close(be, out);
+	return r;
+}
+
+void index_close(struct backend *be, struct index *ix)
+{
+	be->ops->unmap(be, ix->data, ix->len);
+	ix->data = NULL;
+}
+
+int index_check(const struct index *ix, struct error *e)
+{
+	const struct index_header *h = (const void *)ix->data;
+
+	if (checksum64(ix->data + sizeof(*h), ix->len - sizeof(*h)) !=
+		le64_get(h->body_checksum))
+		return damaged(e, ix->name, "its checksum is wrong");
+	for (uint32_t i = 0; i < ix->nframes; i++)
+		if (le32_get(ix->frames[i].pack) >= ix->npacks)
+			return damaged(e, ix->name, "a frame without a pack");
+	for (int s = 0; s < 2; s++)
+		for (uint64_t i = 0; i < ix->sec[s].n; i++) {
+			const struct index_loc *l = &ix->sec[s].locs[i];
+			uint32_t f = le32_get(l->frame);
+
+			if (f >= ix->nframes ||
+				!range_inside(le32_get(l->off), loc_len(l),
+					le32_get(ix->frames[f].raw_len)) ||
+				loc_kind(l) <= 0 || loc_kind(l) >= OBJ_KINDS ||
+				(int)object_space(loc_kind(l)) != s)
+				return damaged(e, ix->name, "an object that is "
+							    "in no frame");
+		}
+	return 0;
+}
+
+static uint32_t top_bits(const uint8_t *id, unsigned bits)
+{
+	return bits ? get_be32(id) >> (32 - bits) : 0;
+}
+
+/* [lo, hi) of the ids that share id's top bits. A damaged fan-out may give
+ * anything: it is clipped here, and then the id is just not found. */
+static void bucket(const struct index_section *s, const uint8_t *id,
+	uint64_t *lo, uint64_t *hi)
+{
+	uint32_t b = top_bits(id, s->bits);
+
+	*hi = u64_min(get_le32(s->fanout + 4 * (size_t)b + 4), s->n);
+	*lo = u64_min(get_le32(s->fanout + 4 * (size_t)b), *hi);
+}
+
+static uint64_t lower_bound(const struct index_section *s, const uint8_t *id)
+{
+	uint64_t lo, hi;
+
+	if (!s->n)
+		return 0;
+	bucket(s, id, &lo, &hi);
+	while (lo < hi) {
+		uint64_t mid = lo + (hi - lo) / 2;
+
+		if (memcmp(s->ids + 32 * mid, id, 32) < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+uint64_t index_lower_bound(const struct index *ix, enum object_space space,
+	const struct oid *id)
+{
+	return lower_bound(&ix->sec[space], id->b);
+}
+
+bool index_find(const struct index *ix, enum object_space space,
+	const struct oid *id, uint64_t *out_pos)
+{
+	const struct index_section *s = &ix->sec[space];
+	uint64_t pos = lower_bound(s, id->b);
+
+	if (pos >= s->n || memcmp(s->ids + 32 * pos, id->b, 32) != 0)
+		return false;
+	*out_pos = pos;
+	return true;
+}
+
+static int entry_cmp(const void *a, const void *b)
+{
+	const struct index_entry *x = a, *y = b;
+	int sx = object_space(x->len_kind >> 24);
+	int sy = object_space(y->len_kind >> 24);
+
+	return sx != sy ? sx - sy : oid_cmp(&x->id, &y->id);
+}
+
+int index_build_encode(struct index_build *b, struct buf *out,
+	struct error *e)
+{
+	struct index_header *h;
+	uint64_t n = 0, count[2] = { 0, 0 };
+	size_t start = out->len;
+	const struct index_entry *section;
+
+	if (b->nentries > UINT32_MAX)
+		return error_set(e, ERR_LIMIT, "over 2^32 objects in an index");
+	if (b->nentries)
+		qsort(b->entries, b->nentries, sizeof(*b->entries), entry_cmp);
+	for (uint64_t i = 0; i < b->nentries; i++) {
+		if (n && !entry_cmp(&b->entries[n - 1], &b->entries[i]))
+			continue;
+		b->entries[n++] = b->entries[i];
+		count[object_space(b->entries[i].len_kind >> 24)]++;
+	}
+	b->nentries = n;
+	buf_zero(out, sizeof(*h));
+	buf_add(out, b->packs, b->npacks * sizeof(*b->packs));
+	buf_add(out, b->frames, b->nframes * sizeof(*b->frames));
+	section = b->entries;
+	for (int s = 0; s < 2; s++) {
+		unsigned bits = 0;
+		uint64_t at = 0;
+
+		/* about 16 ids a bucket */
+		while (bits < 24 && count[s] >> (bits + 4))
+			bits++;
+		for (uint64_t v = 0; v <= UINT64_C(1) << bits; v++) {
+			while (at < count[s] && v < UINT64_C(1) << bits &&
+				top_bits(section[at].id.b, bits) < v)
+				at++;
+			buf_le32(out, v == UINT64_C(1) << bits
+					      ? (uint32_t)count[s]
+					      : (uint32_t)at);
+		}
+		for (uint64_t i = 0; i < count[s]; i++)
+			buf_add(out, section[i].id.b, 32);
+		for (uint64_t i = 0; i < count[s]; i++) {
+			struct index_loc l = {
+				.frame = le32_make(section[i].frame),
+				.off = le32_make(section[i].off),
+				.len_kind = le32_make(section[i].len_kind),
+			};
+
+			buf_add(out, &l, sizeof(l));
+		}
+		section += count[s];
+		if (!out->oom) {
+			h = (void *)(out->data + start);
+			h->objects[s] = le64_make(count[s]);
+			h->fanout_bits[s] = le32_make(bits);
+		}
+	}
+	if (out->oom)
+		return error_nomem(e);
+	h = (void *)(out->data + start);
+	memcpy(h->magic, INDEX_MAGIC, 8);
+	h->format = le32_make(STORE_FORMAT);
+	h->packs = le32_make(b->npacks);
+	h->frames = le32_make(b->nframes);
+	h->size = le64_make(out->len - start);
+	h->body_checksum = le64_make(checksum64(out->data + start + sizeof(*h),
+		out->len - start - sizeof(*h)));
+	h->header_checksum = le64_make(checksum64(h,
+		offsetof(struct index_header, header_checksum)));
+	return 0;
+}
+
+int index_merge(const struct index *const *ix, size_t n,
+	bool (*keep)(void *ctx, const uint8_t pack_id[16]), void *ctx,
+	struct buf *out, struct error *e)
+{
+	struct index_build b = { 0 };
+	uint64_t packs = 0, frames = 0, entries = 0;
+	AUTO_FREE struct index_pack *pk = NULL;
+	AUTO_FREE struct index_frame *fr = NULL;
+	AUTO_FREE struct index_entry *en = NULL;
+	AUTO_FREE uint32_t *frame_map = NULL;
+	AUTO_FREE uint32_t *pack_map = NULL;
+
+	for (size_t i = 0; i < n; i++) {
+		packs += ix[i]->npacks;
+		frames += ix[i]->nframes;
+		entries += ix[i]->sec[0].n + ix[i]->sec[1].n;
+	}
+	if (packs > UINT32_MAX || frames >= UINT32_MAX || entries > UINT32_MAX)
+		return error_set(e, ERR_LIMIT, "over 2^32 objects in an index");
+	pk = calloc(packs + 1, sizeof(*pk));
+	fr = calloc(frames + 1, sizeof(*fr));
+	en = calloc(entries + 1, sizeof(*en));
+	frame_map = calloc(frames + 1, sizeof(*frame_map));
+	pack_map = calloc(packs + 1, sizeof(*pack_map));
+	if (!pk || !fr || !en || !frame_map || !pack_map)
+		return error_nomem(e);
+	b.packs = pk;
+	b.frames = fr;
+	b.entries = en;
+	for (size_t i = 0; i < n; i++) {
+		const struct index *x = ix[i];
+
+		for (uint32_t p = 0; p < x->npacks; p++) {
+			bool dup = false;
+
+			/* A crash may leave a pack listed in two indexes. */
+			for (uint32_t q = 0; q < b.npacks && !dup; q++)
+				dup = !memcmp(b.packs[q].id, x->packs[p].id,
+					16);
+			pack_map[p] = UINT32_MAX;
+			if (dup || (keep && !keep(ctx, x->packs[p].id)))
+				continue;
+			pack_map[p] = b.npacks;
+			b.packs[b.npacks++] = x->packs[p];
+		}
+		for (uint32_t f = 0; f < x->nframes; f++) {
+			uint32_t p = le32_get(x->frames[f].pack);
+
+			frame_map[f] = UINT32_MAX;
+			if (p >= x->npacks || pack_map[p] == UINT32_MAX)
+				continue;
+			frame_map[f] = b.nframes;
+			b.frames[b.nframes] = x->frames[f];
+			b.frames[b.nframes++].pack = le32_make(pack_map[p]);
+		}
+		for (int s = 0; s < 2; s++)
+			for (uint64_t k = 0; k < x->sec[s].n; k++) {
+				const struct index_loc *l = &x->sec[s].locs[k];
+				uint32_t f = le32_get(l->frame);
+				struct index_entry *t;
+
+				if (f >= x->nframes ||
+					frame_map[f] == UINT32_MAX)
+					continue;
+				t = &b.entries[b.nentries++];
+				memcpy(t->id.b, x->sec[s].ids + 32 * k, 32);
+				t->frame = frame_map[f];
+				t->off = le32_get(l->off);
+				t->len_kind = le32_get(l->len_kind);
+			}
+	}
+	return index_build_encode(&b, out, e);
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the store share. */
+#ifndef STRATA_STORE_STORE_INTERNAL_H
+#define STRATA_STORE_STORE_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include "store/frame_cache.h"
+#include "store/index.h"
+#include "base/compiler.h"
+#include "store/lease.h"
+#include "store/store.h"
+
+#define DEFAULT_LEVEL 3
+#define DEFAULT_FRAME (512 * 1024)
+#define DEFAULT_CACHE (48 * 1024 * 1024)
+/* Packs kept open at once: below the usual limit of 1024 descriptors. */
+#define OPEN_PACKS_MAX 256
+/* Index files before they are merged. */
+#define INDEX_FILES_MAX 8
+
+/* A pack of which something is read. Lives until the store is closed. */
+struct pack {
+	struct pack *next;
+	uint8_t id[16];
+	uint64_t key; /* unique in this process, for the frame cache */
+	int handle;   /* -1: not open */
+	unsigned users;
+	uint64_t used_at;
+};
+
+/* The index files at one moment; immutable, counted. */
+struct snapshot {
+	_Atomic unsigned refs;
+	size_t n;
+	struct index *ix;
+};
+
+struct store {
+	struct backend *be;
+	struct frame_cache *cache;
+	pthread_mutex_t lock; /* guards what follows */
+	struct snapshot *snap;
+	struct pack *packs[256]; /* by first byte of the id */
+	unsigned open_packs;
+	uint64_t clock, next_key;
+};
+
+struct snapshot *store_snapshot(struct store *s);
+void snapshot_unref(struct store *s, struct snapshot *sn);
+
+/* Where an object is, in some index of a snapshot. */
+struct located {
+	uint8_t pack_id[16];
+	uint64_t frame_off;
+	uint32_t stored_len, raw_len; /* of the frame */
+	uint32_t off, len;
+	enum object_kind kind;
+};
+bool snapshot_find(const struct snapshot *sn, enum object_space space,
+	const struct oid *id, struct located *out);
+/* The same by position; DAMAGED where the index refers to nothing. */
+bool index_located(const struct index *ix, enum object_space space,
+	uint64_t pos, struct located *out);
+
+/* The decoded frame; give it back with frame_cache_put(s->cache, f). */
+int store_frame(struct store *s, const struct located *at,
+	struct cached_frame **out, struct error *e);
+/* Reads bytes of a pack, through the bounded set of open ones. */
+int store_pack_read(struct store *s, const uint8_t id[16], void *buf,
+	size_t len, uint64_t off, struct error *e);
+
+void pack_name(const uint8_t id[16], char out[64]);
+
+/* Merges index files when there are many; failure is not an error. */
+void store_merge_indexes(struct store *s);
+
+/* Publishes an encoded index under a new name; name (48 bytes) may be NULL. */
+int store_put_index(struct store *s, const struct buf *data, char *name,
+	struct error *e);
+
+#endif

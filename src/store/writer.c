@@ -1,0 +1,454 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Writing packs: many threads gather objects in frames of their own, compress
+ * them, and append them to one pack. */
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <zstd.h>
+#include "base/checked.h"
+#include "base/vec.h"
+#include "store/frame.h"
+#include "store/store_internal.h"
+
+/* A pack is closed and indexed when it has this many objects (44 bytes of
+ * memory each) or bytes. */
+#define ROTATE_OBJECTS (512u * 1024)
+#define ROTATE_BYTES (UINT64_C(4) << 30)
+
+#define SHARDS 64
+
+struct claim_set {
+	pthread_mutex_t lock;
+	struct oid *slots; /* open addressing; zero: free */
+	size_t cap, used;
+};
+
+struct writer {
+	struct store *store;
+	struct lease *lease;
+	struct snapshot *snap;
+	struct writer_options opt;
+	struct claim_set claims[2][SHARDS];
+
+	pthread_mutex_t lock; /* guards what follows */
+	struct backend_upload *upload;
+	unsigned writes_under_way;
+	pthread_cond_t idle;
+	uint8_t pack_id[16];
+	uint64_t off;
+	VEC(struct index_frame) frames;
+	VEC(struct index_entry) entries;
+	struct writer_stats stats;
+	bool failed; /* a frame was lost: finish must not succeed */
+};
+
+struct pending {
+	struct oid id;
+	uint32_t len_kind;
+	uint32_t off;
+};
+
+struct packer {
+	struct writer *w;
+	ZSTD_CCtx *cctx;
+	struct buf bytes; /* the objects */
+	struct buf raw;	  /* the frame: table and objects */
+	struct buf stored;
+	VEC(struct pending) pending;
+};
+
+int writer_open(struct store *s, const struct writer_options *opt,
+	struct writer **out, struct error *e)
+{
+	struct writer *w = calloc(1, sizeof(*w));
+	int r;
+
+	if (!w)
+		return error_nomem(e);
+	w->store = s;
+	if (opt)
+		w->opt = *opt;
+	if (!w->opt.level)
+		w->opt.level = DEFAULT_LEVEL;
+	if (!w->opt.frame_size)
+		w->opt.frame_size = DEFAULT_FRAME;
+	pthread_mutex_init(&w->lock, NULL);
+	pthread_cond_init(&w->idle, NULL);
+	for (int k = 0; k < 2; k++)
+		for (int i = 0; i < SHARDS; i++)
+			pthread_mutex_init(&w->claims[k][i].lock, NULL);
+	r = lease_take(s->be, &w->lease, e);
+	/* After the lease: what is known now stays as long as it is held. */
+	if (!r)
+		r = store_refresh(s, e);
+	if (r) {
+		writer_close(w);
+		return r;
+	}
+	w->snap = store_snapshot(s);
+	*out = w;
+	return 0;
+}
+
+void writer_close(struct writer *w)
+{
+	if (!w)
+		return;
+	if (w->upload)
+		w->store->be->ops->upload_abort(w->upload);
+	snapshot_unref(w->store, w->snap);
+	lease_release(w->lease);
+	for (int k = 0; k < 2; k++)
+		for (int i = 0; i < SHARDS; i++) {
+			free(w->claims[k][i].slots);
+			pthread_mutex_destroy(&w->claims[k][i].lock);
+		}
+	vec_release(&w->frames);
+	vec_release(&w->entries);
+	pthread_cond_destroy(&w->idle);
+	pthread_mutex_destroy(&w->lock);
+	free(w);
+}
+
+/* --- who brings an object --- */
+
+static size_t slot_of(const struct oid *id, size_t cap)
+{
+	return (size_t)get_le64(id->b + 8) & (cap - 1);
+}
+
+static bool set_grow(struct claim_set *c)
+{
+	size_t cap = c->cap ? c->cap * 2 : 64;
+	struct oid *fresh = calloc(cap, sizeof(*fresh));
+
+	if (!fresh)
+		return false;
+	for (size_t i = 0; i < c->cap; i++) {
+		size_t k;
+
+		if (oid_is_zero(&c->slots[i]))
+			continue;
+		for (k = slot_of(&c->slots[i], cap); !oid_is_zero(&fresh[k]);
+			k = (k + 1) & (cap - 1))
+			;
+		fresh[k] = c->slots[i];
+	}
+	free(c->slots);
+	c->slots = fresh;
+	c->cap = cap;
+	return true;
+}
+
+/* True: it was not there (and now is, if add). */
+static bool set_claim(struct claim_set *c, const struct oid *id, bool add)
+{
+	bool fresh = true;
+
+	pthread_mutex_lock(&c->lock);
+	if (add && (c->used + 1) * 4 > c->cap * 3 && !set_grow(c) &&
+		c->used + 1 >= c->cap) {
+		/* Out of memory: bringing it twice does no harm. */
+		pthread_mutex_unlock(&c->lock);
+		return true;
+	}
+	if (c->cap) {
+		size_t k = slot_of(id, c->cap);
+
+		for (; !oid_is_zero(&c->slots[k]); k = (k + 1) & (c->cap - 1))
+			if (oid_equal(&c->slots[k], id)) {
+				fresh = false;
+				break;
+			}
+		if (fresh && add) {
+			c->slots[k] = *id;
+			c->used++;
+		}
+	}
+	pthread_mutex_unlock(&c->lock);
+	return fresh;
+}
+
+static bool in_store(struct writer *w, enum object_space space,
+	const struct oid *id)
+{
+	struct located at;
+
+	return !w->opt.rewrite && snapshot_find(w->snap, space, id, &at) &&
+	       !lease_condemned(w->lease, space, id);
+}
+
+bool writer_knows(struct writer *w, enum object_space space,
+	const struct oid *id)
+{
+	return in_store(w, space, id) ||
+	       !set_claim(&w->claims[space][id->b[0] % SHARDS], id, false);
+}
+
+bool writer_claim(struct writer *w, enum object_space space,
+	const struct oid *id)
+{
+	if (in_store(w, space, id))
+		return false;
+	return set_claim(&w->claims[space][id->b[0] % SHARDS], id, true);
+}
+
+/* --- packs --- */
+
+static int start_pack(struct writer *w, struct error *e)
+{
+	struct pack_header h = { .format = le32_make(STORE_FORMAT) };
+	int r;
+
+	if (getrandom(w->pack_id, 16, 0) != 16)
+		return error_errno(e, "random numbers");
+	memcpy(h.magic, PACK_MAGIC, 8);
+	memcpy(h.id, w->pack_id, 16);
+	r = w->store->be->ops->upload_start(w->store->be, &w->upload, e);
+	if (r)
+		return r;
+	w->off = sizeof(h);
+	return w->store->be->ops->upload_write(w->upload, &h, sizeof(h), 0, e);
+}
+
+/* With the lock held and no write under way: closes the pack and publishes
+ * its index. */
+static int finish_pack(struct writer *w, struct error *e)
+{
+	struct backend_upload *u = w->upload;
+	struct pack_footer f = { .frames = le64_make(w->frames.len) };
+	struct index_pack p = { .frames = le32_make((uint32_t)w->frames.len) };
+	struct index_build b = { .packs = &p,
+		.npacks = 1,
+		.frames = w->frames.items,
+		.nframes = (uint32_t)w->frames.len,
+		.entries = w->entries.items,
+		.nentries = w->entries.len };
+	AUTO_BUF ix = BUF_INIT;
+	char name[64];
+	int r;
+
+	if (!u)
+		return 0;
+	memcpy(f.magic, PACK_END_MAGIC, 8);
+	memcpy(f.id, w->pack_id, 16);
+	f.size = le64_make(w->off + sizeof(f));
+	f.checksum = le64_make(
+		checksum64(&f, offsetof(struct pack_footer, checksum)));
+	memcpy(p.id, w->pack_id, 16);
+	p.size = f.size;
+	r = w->store->be->ops->upload_write(u, &f, sizeof(f), w->off, e);
+	if (!r)
+		r = index_build_encode(&b, &ix, e);
+	if (r)
+		return r;
+	pack_name(w->pack_id, name);
+	w->upload = NULL;
+	r = w->store->be->ops->upload_finish(u, name, e);
+	if (!r)
+		r = store_put_index(w->store, &ix, NULL, e);
+	if (r)
+		return r;
+	w->stats.stored_bytes += w->off + sizeof(f) + ix.len;
+	w->frames.len = w->entries.len = 0;
+	return 0;
+}
+
+/* Appends an encoded frame with its objects. */
+static int append_frame(struct writer *w, const struct buf *stored,
+	uint32_t raw_len, const struct pending *obj, size_t n, uint32_t shift,
+	struct error *e)
+{
+	struct index_frame f = {
+		.stored_len = le32_make((uint32_t)(stored->len -
+			sizeof(struct frame_header))),
+		.raw_len = le32_make(raw_len),
+	};
+	struct backend_upload *u;
+	uint64_t off;
+	int r = 0;
+
+	pthread_mutex_lock(&w->lock);
+	if (w->upload &&
+		(w->off >= ROTATE_BYTES || w->entries.len >= ROTATE_OBJECTS)) {
+		while (w->writes_under_way)
+			pthread_cond_wait(&w->idle, &w->lock);
+		/* another thread may have done it while we waited */
+		if (w->off >= ROTATE_BYTES || w->entries.len >= ROTATE_OBJECTS)
+			r = finish_pack(w, e);
+	}
+	if (!r && !w->upload)
+		r = start_pack(w, e);
+	if (!r) {
+		f.off = le64_make(w->off);
+		if (!vec_reserve(&w->entries, w->entries.len + n) ||
+			!vec_push(&w->frames, f))
+			r = error_nomem(e);
+	}
+	if (r) {
+		w->failed = true;
+		pthread_mutex_unlock(&w->lock);
+		return r;
+	}
+	for (size_t i = 0; i < n; i++)
+		w->entries.items[w->entries.len++] = (struct index_entry){
+			.id = obj[i].id,
+			.frame = (uint32_t)w->frames.len - 1,
+			.off = obj[i].off + shift,
+			.len_kind = obj[i].len_kind,
+		};
+	off = w->off;
+	w->off += stored->len;
+	u = w->upload;
+	w->writes_under_way++;
+	pthread_mutex_unlock(&w->lock);
+
+	r = w->store->be->ops->upload_write(u, stored->data, stored->len, off,
+		e);
+
+	pthread_mutex_lock(&w->lock);
+	if (r)
+		w->failed = true;
+	if (!--w->writes_under_way)
+		pthread_cond_broadcast(&w->idle);
+	pthread_mutex_unlock(&w->lock);
+	return r;
+}
+
+/* --- packers --- */
+
+int packer_open(struct writer *w, struct packer **out, struct error *e)
+{
+	struct packer *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return error_nomem(e);
+	p->w = w;
+	p->cctx = ZSTD_createCCtx();
+	if (!p->cctx) {
+		free(p);
+		return error_nomem(e);
+	}
+	*out = p;
+	return 0;
+}
+
+void packer_close(struct packer *p)
+{
+	if (!p)
+		return;
+	if (p->pending.len) { /* claimed by nobody else, and lost */
+		pthread_mutex_lock(&p->w->lock);
+		p->w->failed = true;
+		pthread_mutex_unlock(&p->w->lock);
+	}
+	ZSTD_freeCCtx(p->cctx);
+	buf_release(&p->bytes);
+	buf_release(&p->raw);
+	buf_release(&p->stored);
+	vec_release(&p->pending);
+	free(p);
+}
+
+int packer_flush(struct packer *p, struct error *e)
+{
+	size_t table;
+	int r;
+
+	if (!p->pending.len)
+		return 0;
+	buf_clear(&p->raw);
+	buf_le32(&p->raw, (uint32_t)p->pending.len);
+	for (size_t i = 0; i < p->pending.len; i++) {
+		buf_le32(&p->raw, p->pending.items[i].len_kind);
+		if (p->pending.items[i].len_kind >> 24 == OBJ_CHUNKS)
+			buf_add(&p->raw, p->pending.items[i].id.b, 32);
+	}
+	table = p->raw.len;
+	buf_add(&p->raw, p->bytes.data, p->bytes.len);
+	if (p->raw.oom)
+		return error_nomem(e);
+	r = frame_encode(p->cctx, p->w->opt.level, p->raw.data, p->raw.len,
+		&p->stored, e);
+	if (!r)
+		r = append_frame(p->w, &p->stored, (uint32_t)p->raw.len,
+			p->pending.items, p->pending.len, (uint32_t)table, e);
+	if (r)
+		return r;
+	p->pending.len = 0;
+	buf_clear(&p->bytes);
+	return 0;
+}
+
+int packer_add(struct packer *p, enum object_kind kind, const struct oid *id,
+	const void *data, size_t len, struct error *e)
+{
+	int r;
+
+	if (len > OBJECT_MAX)
+		return error_set(e, ERR_LIMIT, "an object of %zu bytes", len);
+	if (p->pending.len && p->bytes.len + len > p->w->opt.frame_size +
+						p->w->opt.frame_size / 4) {
+		r = packer_flush(p, e);
+		if (r)
+			return r;
+	}
+	if (!vec_push(&p->pending, (struct pending){ .id = *id,
+			    .len_kind = (uint32_t)len | (uint32_t)kind << 24,
+			    .off = (uint32_t)p->bytes.len }))
+		return error_nomem(e);
+	buf_add(&p->bytes, data, len);
+	if (p->bytes.oom)
+		return error_nomem(e);
+	pthread_mutex_lock(&p->w->lock);
+	p->w->stats.new_objects++;
+	p->w->stats.new_bytes += len;
+	if (kind == OBJ_BLOB || kind == OBJ_CHUNKS)
+		p->w->stats.new_blobs++;
+	pthread_mutex_unlock(&p->w->lock);
+	return p->bytes.len >= p->w->opt.frame_size ? packer_flush(p, e) : 0;
+}
+
+int packer_put_record(struct packer *p, enum object_kind kind,
+	const void *data, size_t len, struct oid *out, struct error *e)
+{
+	sha256(data, len, out);
+	return writer_claim(p->w, SPACE_RECORD, out)
+		       ? packer_add(p, kind, out, data, len, e)
+		       : 0;
+}
+
+int packer_put_blob(struct packer *p, const void *data, size_t len,
+	struct oid *out, struct error *e)
+{
+	sha256(data, len, out);
+	return len && writer_claim(p->w, SPACE_CONTENT, out)
+		       ? packer_add(p, OBJ_BLOB, out, data, len, e)
+		       : 0;
+}
+
+int writer_finish(struct writer *w, struct error *e)
+{
+	int r;
+
+	pthread_mutex_lock(&w->lock);
+	if (w->failed)
+		r = error_set(e, ERR_IO,
+			"some objects could not be written");
+	else
+		r = finish_pack(w, e);
+	pthread_mutex_unlock(&w->lock);
+	if (!r)
+		r = store_refresh(w->store, e);
+	if (!r)
+		store_merge_indexes(w->store);
+	return r;
+}
+
+void writer_get_stats(struct writer *w, struct writer_stats *out)
+{
+	pthread_mutex_lock(&w->lock);
+	*out = w->stats;
+	pthread_mutex_unlock(&w->lock);
+}
