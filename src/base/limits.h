@@ -104,5 +104,14 @@
 #define LIMIT_BTRFS_CACHE (32 * MIB)
 /* btrfs: a compressed extent, either way; the kernel writes up to 128 KiB. */
 #define LIMIT_BTRFS_COMPRESSED (1 * MIB)
+/* Members of an OVA (chunks of 2 GiB: 8 TiB), one extended tar header. */
+#define LIMIT_OVA_MEMBERS 4096u
+#define LIMIT_OVA_HEADER (1 * MIB)
+/* The OVF text (real ones: 10 to 100 KiB), its elements, files and disks. */
+#define LIMIT_OVF (8 * MIB)
+#define LIMIT_OVF_ELEMENTS 100000u
+#define LIMIT_OVF_DISKS 1024u
+/* The manifest: a line of 200 bytes a member. */
+#define LIMIT_OVA_MANIFEST (1 * MIB)
 
 #endif

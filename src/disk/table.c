@@ -4,6 +4,7 @@
 
 #include <string.h>
 #include <strings.h>
+#include "disk/ova.h"
 #include "disk/table.h"
 #include "disk/vdi.h"
 #include "disk/vhd.h"
@@ -17,6 +18,7 @@ const struct disk_ops *const disk_table[] = {
 	&disk_vmdk,
 	&disk_vmdk_stream,
 	&disk_vdi,
+	&disk_ova,
 	&disk_vhdx,
 	&disk_vhd,
 	&disk_vhd_fixed,

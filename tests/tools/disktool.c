@@ -3,6 +3,8 @@
  * disktool map IMAGE                 the extents: offset, length, kind, layer
  * disktool convert [-O FORMAT] [-c] [-z ALGORITHM] IMAGE OUT   "-": a pipe
  * disktool cmp IMAGE RAW             every byte, by many threads at random
+ * disktool appliance FILE [N RAW]    disks of an OVA or OVF; disk N as in RAW
+ * disktool ova OUT IMAGE...          write an OVA
  *
  * Common: -f FORMAT, --snapshot NAME; --dir DIR: files that the image names by
  * a plain name may be opened there. What it asks for is told: RESOLVE: name.
@@ -18,6 +20,7 @@
 #include "base/checked.h"
 #include "base/compiler.h"
 #include "disk/disk.h"
+#include "disk/ova.h"
 #include "disk/qcow2.h"
 #include "disk/qcow2_layout.h"
 #include "disk/resolve.h"
@@ -219,10 +222,76 @@ static int on_snapshot(void *ctx, const struct qcow2_snapshot *s)
 	return 0;
 }
 
+static int appliance(const char *path, const char *n, const char *raw)
+{
+	struct finding_sink sink = { on_finding, NULL };
+	const char *slash = strrchr(path, '/');
+	struct dir dir = { 0 };
+	struct disk_resolver res = { resolve, &dir };
+	struct disk_info info = { 0 };
+	struct ova_args a = { .findings = &sink };
+	AUTO_FREE char *folder = NULL;
+	AUTO_SOURCE file = NULL;
+	AUTO_SOURCE d = NULL;
+	AUTO_OVA o = NULL;
+	struct error e = { 0 };
+	size_t len;
+
+	if (source_file_open(path, &file, &e))
+		return refuse(path, &e);
+	a.file = file;
+	if (!ova_probe(file) && ovf_probe(file)) {
+		a.name = slash ? slash + 1 : path;
+		a.resolver = &res;
+		folder = slash ? strndup(path, (size_t)(slash - path))
+			       : strdup(".");
+		dir.path = folder;
+	}
+	if (ova_open(&a, &o, &e))
+		return refuse(path, &e);
+	if (n) {
+		if (ova_disk_open(o, (size_t)atoi(n), &d, &info, &e))
+			return refuse(path, &e);
+		return cmp(d, raw);
+	}
+	for (size_t i = 0; i < ova_disk_count(o); i++)
+		printf("%s %s %" PRIu64 " %" PRIu64 "\n", ova_disk(o, i)->id,
+			ova_disk(o, i)->file, ova_disk(o, i)->file_size,
+			ova_disk(o, i)->capacity);
+	printf("%zu disks, %zu bytes of OVF\n", ova_disk_count(o),
+		(ova_text(o, &len), len));
+	return ova_verify(o, NULL, NULL, &e) ? refuse(path, &e) : 0;
+}
+
+static int write_ova(const char *path, const char **images, size_t n)
+{
+	struct source *disks[16] = { 0 };
+	AUTO_SINK out = NULL;
+	struct error e = { 0 };
+	struct ova_write_args a = { .disks = disks,
+		.n = n,
+		.id = (const uint8_t *)"disktool-test-id",
+		.name = "a machine & its \"disks\"" };
+	int r = 0;
+
+	for (size_t i = 0; i < n && !r; i++)
+		r = source_file_open(images[i], &disks[i], &e);
+	if (!r)
+		r = sink_file_create(path, &out, &e);
+	a.out = out;
+	if (!r)
+		r = ova_write(&a, &e);
+	if (!r)
+		r = sink_commit(out, &e);
+	for (size_t i = 0; i < n; i++)
+		source_unref(disks[i]);
+	return r ? refuse(path, &e) : 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct finding_sink sink = { on_finding, NULL };
-	const char *arg[3] = { 0 }, *format = NULL, *to = "raw", *zip = NULL;
+	const char *arg[18] = { 0 }, *format = NULL, *to = "raw", *zip = NULL;
 	const char *allowed[16];
 	struct disk_allow allow = { .paths = allowed, .findings = &sink };
 	struct dir dir = { .allow = &allow };
@@ -254,11 +323,15 @@ int main(int argc, char **argv)
 			qcow2_test_cluster_bits = (unsigned)atoi(argv[++i]);
 		else if (!strcmp(argv[i], "-c"))
 			compress = true;
-		else if (n < 3)
+		else if (n < 17)
 			arg[n++] = argv[i];
 	}
 	if (n < 2)
 		return fprintf(stderr, "usage: see the source\n"), 2;
+	if (!strcmp(arg[0], "appliance"))
+		return appliance(arg[1], arg[2], arg[3]);
+	if (!strcmp(arg[0], "ova"))
+		return write_ova(arg[1], arg + 2, (size_t)n - 2);
 	if (source_file_open(arg[1], &file, &e))
 		return refuse(arg[1], &e);
 	ops = format ? disk_by_name(format) : disk_probe(file);

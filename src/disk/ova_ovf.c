@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The part of an OVF that says which files and disks there are. Element and
+ * attribute names are compared without their namespace prefix: tools differ. */
+#include <ctype.h>
+#include <expat.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include "base/checked.h"
+#include "base/limits.h"
+#include "disk/ova.h"
+
+struct parse {
+	XML_Parser x;
+	struct ovf *out;
+	struct error *e;
+	int code;
+	unsigned elements, depth;
+};
+
+static void stop(struct parse *p, int code, const char *why)
+{
+	if (!p->code)
+		p->code = error_at(p->e, code,
+			(uint64_t)XML_GetCurrentByteIndex(p->x),
+			"ovf: line %lu: %s", XML_GetCurrentLineNumber(p->x),
+			why);
+	XML_StopParser(p->x, XML_FALSE);
+}
+
+static const char *local(const char *name)
+{
+	const char *c = strrchr(name, ':');
+
+	return c ? c + 1 : name;
+}
+
+static const char *attr(const char **a, const char *name)
+{
+	for (; *a; a += 2)
+		if (!strcmp(local(a[0]), name))
+			return a[1];
+	return NULL;
+}
+
+static bool decimal(const char *s, uint64_t *out)
+{
+	uint64_t v = 0;
+
+	if (!s || !*s)
+		return false;
+	for (; *s; s++)
+		if (!isdigit((unsigned char)*s) || !u64_mul(v, 10, &v) ||
+			!u64_add(v, (uint64_t)(*s - '0'), &v))
+			return false;
+	*out = v;
+	return true;
+}
+
+/* DSP0243 9.1: "byte * 2^30" and the like; OVF 0.9: "GigaBytes". 0: not
+ * known. */
+static uint64_t unit(const char *s)
+{
+	static const struct {
+		const char *name;
+		uint64_t bytes;
+	} words[] = { { "byte", 1 }, { "bytes", 1 }, { "kilobytes", KIB },
+		{ "megabytes", MIB }, { "gigabytes", GIB } };
+	const char *caret;
+	uint64_t n;
+
+	if (!s || !*s)
+		return 1;
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		if (!strcasecmp(s, words[i].name))
+			return words[i].bytes;
+	caret = strstr(s, "2^");
+	if (strncasecmp(s, "byte", 4) != 0 || !caret ||
+		!decimal(caret + 2, &n) || n > 60)
+		return 0;
+	return UINT64_C(1) << n;
+}
+
+static char *copy(struct parse *p, const char *s)
+{
+	char *c = strdup(s ? s : "");
+
+	if (!c)
+		stop(p, ERR_NOMEM, "out of memory");
+	return c;
+}
+
+static void on_file(struct parse *p, const char **a)
+{
+	const char *z = attr(a, "compression");
+	struct ovf_file f = { 0 };
+
+	if (!attr(a, "id") || !attr(a, "href")) {
+		stop(p, ERR_CORRUPT, "a File without id or href");
+		return;
+	}
+	f.has_size = decimal(attr(a, "size"), &f.size);
+	if (!decimal(attr(a, "chunkSize"), &f.chunk))
+		f.chunk = 0;
+	f.gzip = z && !strcmp(z, "gzip");
+	f.other_compression = z && *z && !f.gzip && strcmp(z, "identity") != 0;
+	f.id = copy(p, attr(a, "id"));
+	f.href = copy(p, attr(a, "href"));
+	if (p->out->files.len >= LIMIT_OVA_MEMBERS) {
+		stop(p, ERR_LIMIT, "too many files");
+	} else if (vec_push(&p->out->files, f)) {
+		return;
+	} else {
+		stop(p, ERR_NOMEM, "out of memory");
+	}
+	free(f.id);
+	free(f.href);
+}
+
+static void on_disk(struct parse *p, const char **a)
+{
+	uint64_t u = unit(attr(a, "capacityAllocationUnits"));
+	struct ovf_disk d = { 0 };
+
+	if (!attr(a, "diskId")) {
+		stop(p, ERR_CORRUPT, "a Disk without diskId");
+		return;
+	}
+	/* A capacity may also name a property: then it is not known. */
+	if (!decimal(attr(a, "capacity"), &d.capacity) ||
+		!u64_mul(d.capacity, u, &d.capacity) ||
+		d.capacity > LIMIT_DISK_SIZE)
+		d.capacity = 0;
+	d.has_parent = attr(a, "parentRef") && *attr(a, "parentRef");
+	d.id = copy(p, attr(a, "diskId"));
+	d.file_ref = copy(p, attr(a, "fileRef"));
+	if (p->out->disks.len >= LIMIT_OVF_DISKS) {
+		stop(p, ERR_LIMIT, "too many disks");
+	} else if (vec_push(&p->out->disks, d)) {
+		return;
+	} else {
+		stop(p, ERR_NOMEM, "out of memory");
+	}
+	free(d.id);
+	free(d.file_ref);
+}
+
+static void XMLCALL on_start(void *ctx, const char *name, const char **a)
+{
+	struct parse *p = ctx;
+
+	name = local(name);
+	if (p->code)
+		return;
+	if (++p->elements > LIMIT_OVF_ELEMENTS || ++p->depth > 64) {
+		stop(p, ERR_LIMIT, "too many elements");
+		return;
+	}
+	if (p->depth == 1 && strcmp(name, "Envelope") != 0)
+		stop(p, ERR_CORRUPT, "not an OVF: no Envelope");
+	/* Envelope/References/File, Envelope/DiskSection/Disk; in OVF 0.9 the
+	 * section is Envelope/Section. */
+	else if (p->depth == 3 && !strcmp(name, "File"))
+		on_file(p, a);
+	else if (p->depth == 3 && !strcmp(name, "Disk"))
+		on_disk(p, a);
+}
+
+static void XMLCALL on_end(void *ctx, const char *name)
+{
+	struct parse *p = ctx;
+
+	(void)name;
+	p->depth--;
+}
+
+/* Entities are only ever declared in one: without it there is nothing to
+ * expand, and nothing outside to fetch. */
+static void XMLCALL on_doctype(void *ctx, const char *name, const char *sysid,
+	const char *pubid, int internal)
+{
+	(void)name;
+	(void)sysid;
+	(void)pubid;
+	(void)internal;
+	stop(ctx, ERR_CORRUPT, "a document type declaration, which an OVF has "
+			       "no use for");
+}
+
+int ovf_parse(const char *text, size_t len, struct ovf *out, struct error *e)
+{
+	struct ovf o = { 0 };
+	struct parse p = { .out = &o, .e = e };
+	int r = 0;
+
+	if (len > LIMIT_OVF)
+		return error_set(e, ERR_LIMIT, "ovf: %zu bytes of text", len);
+	p.x = XML_ParserCreate(NULL);
+	if (!p.x)
+		return error_nomem(e);
+	XML_SetUserData(p.x, &p);
+	XML_SetElementHandler(p.x, on_start, on_end);
+	XML_SetStartDoctypeDeclHandler(p.x, on_doctype);
+	XML_SetParamEntityParsing(p.x, XML_PARAM_ENTITY_PARSING_NEVER);
+	if (XML_Parse(p.x, text, (int)len, XML_TRUE) != XML_STATUS_OK)
+		r = p.code ? p.code
+			   : error_set(e, ERR_CORRUPT, "ovf: line %lu: %s",
+				     XML_GetCurrentLineNumber(p.x),
+				     XML_ErrorString(XML_GetErrorCode(p.x)));
+	XML_ParserFree(p.x);
+	if (r)
+		ovf_release(&o);
+	else
+		*out = o;
+	return r;
+}
+
+void ovf_release(struct ovf *o)
+{
+	for (size_t i = 0; i < o->files.len; i++) {
+		free(o->files.items[i].id);
+		free(o->files.items[i].href);
+	}
+	for (size_t i = 0; i < o->disks.len; i++) {
+		free(o->disks.items[i].id);
+		free(o->disks.items[i].file_ref);
+	}
+	vec_release(&o->files);
+	vec_release(&o->disks);
+}
