@@ -133,6 +133,7 @@ row "backup by magic kept" two $((S + 0x18)) ff "fs-backup-super"; grep -q "^f .
 row "backup by checksum" two $((S + 0x78)) 58 "fs-backup-super"; grep -q "^f .* /file" out || fail "backup: no file"
 row "backup descriptors" two 2056 ffffffff "fs-backup-super"; grep -q "^f .* /file" out || fail "backup: no file"
 row "magic gone" two $((S + 0x38)) 0000 "not recognised.*a copy of one at byte 8389632"
+fsdump --force img >out 2>&1 || fail "magic gone: not opened"; grep -q fs-backup-super out && grep -q "^f .* /file" out || fail "magic gone: no file"
 # cut short
 cp two img; truncate -s 30M img; fsdump img >out 2>&1 || true; grep -q fs-truncated out || fail "truncated"; grep -q "^f .* /file" out || fail "truncated: no file"
 for n in 0 100 1024 1500 2047 2048 3000 9000; do cp two img; truncate -s $n img; rc=0; fsdump img >out 2>&1 || rc=$?; [ $rc = 4 ] || [ $rc = 0 ] || fail "cut at $n: exit $rc"; done

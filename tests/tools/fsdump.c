@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fsdump IMAGE [-o OFFSET] [-s SIZE] [--no-content] [--xattrs] [--free] [--time]
+ *        [--force]
  *
  * Prints every entry of the file system at OFFSET of a raw image, one a line,
  * as tests/tools/treedump.py does for a mounted folder, so that the two can be
@@ -7,7 +8,7 @@
  * system. On the way it checks what every reader must keep: DATA extents give
  * the same bytes as pread, extents are in order and inside the device, and no
  * free range holds a file's data. Exit 1 where one of those is broken, 4 where
- * the file system cannot be opened.
+ * the file system cannot be opened. --force: open what is not sure, too.
  */
 #include <inttypes.h>
 #include <openssl/evp.h>
@@ -321,7 +322,8 @@ int main(int argc, char **argv)
 	struct fs_info info;
 	struct error e = { 0 };
 	uint64_t off = 0, size = UINT64_MAX;
-	bool timing = false, quiet = false;
+	bool timing = false, quiet = false, force = false;
+	int rc = 4;
 	struct timespec t0, t1;
 
 	for (int i = 1; i < argc; i++) {
@@ -339,6 +341,8 @@ int main(int argc, char **argv)
 			d.free_space = true;
 		else if (!strcmp(argv[i], "--time"))
 			timing = true;
+		else if (!strcmp(argv[i], "--force"))
+			force = true;
 		else if (!strcmp(argv[i], "-q"))
 			quiet = true;
 		else if (d.ndevs < 16) {
@@ -361,22 +365,29 @@ int main(int argc, char **argv)
 	if (quiet)
 		sink.report = NULL;
 	clock_gettime(CLOCK_MONOTONIC, &t0);
-	if (fs_probe(devs[0], &ops, &info, &e) != FS_YES) {
+	switch (fs_probe(devs[0], &ops, &info, &e)) {
+	case FS_YES:
+		break;
+	case FS_UNSURE:
+		if (force)
+			break;
+		/* fall through */
+	default:
 		fprintf(stderr, "fsdump: not recognised%s%s\n",
 			ops ? ": " : "", ops ? e.msg : "");
-		return 4;
+		goto unref;
 	}
 	printf("# %s uuid %s label %s size %" PRIu64 "\n", info.type, info.uuid,
 		info.label, info.size);
 	if (!ops->open) {
 		fprintf(stderr, "fsdump: %s is kept as blocks\n", info.type);
-		return 4;
+		goto unref;
 	}
 	if (ops->open(&(struct fs_open_args){ devs, d.ndevs, &sink }, &d.fs,
 		    &e)) {
 		fprintf(stderr, "fsdump: %s: %s\n", error_code_name(e.code),
 			e.msg);
-		return 4;
+		goto unref;
 	}
 	(void)!vec_push(&d.todo, (struct item){ strdup(""), d.fs->root, 0 });
 	for (size_t n = 0; d.todo.len && n < 20000000; n++) {
@@ -395,6 +406,8 @@ int main(int argc, char **argv)
 		printf("# free %" PRIu64 "\n", free_bytes);
 	}
 	ops->close(d.fs);
+	rc = d.broken;
+unref:
 	for (uint32_t i = 0; i < d.ndevs; i++)
 		source_unref(devs[i]);
 	for (size_t i = 0; i < d.todo.len; i++)
@@ -407,5 +420,5 @@ int main(int argc, char **argv)
 		fprintf(stderr, "seconds %.3f\n",
 			(double)(t1.tv_sec - t0.tv_sec) +
 				(double)(t1.tv_nsec - t0.tv_nsec) / 1e9);
-	return d.broken;
+	return rc;
 }
