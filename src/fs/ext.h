@@ -190,8 +190,9 @@ int ext_readdir(struct fs *fs, uint64_t dir, fs_entry_fn fn, void *ctx,
 
 int ext_xattrs(struct fs *fs, uint64_t id, fs_xattr_fn fn, void *ctx,
 	struct error *e);
-/* The whole content of an inode with inline data (its size in len), appended
- * to out: i_block and the value of "system.data". */
+/* The content of an inode with inline data, appended to out: i_block and the
+ * value of "system.data", at most its size. What is missing reads as zeros (as
+ * the kernel has it; mke2fs -d makes such files of holes). */
 int ext_inline_data(struct ext *x, const struct ext_inode *in,
 	const uint8_t *raw, struct buf *out, struct error *e);
 

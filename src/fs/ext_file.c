@@ -109,9 +109,11 @@ int ext_extents(struct fs *fs, uint64_t id, fs_extent_fn fn, void *ctx,
 		r = is_file(x, &in, e);
 	if (r || !in.size)
 		return r;
-	if (in.flags & EXT_FL_INLINE_DATA)
-		return fn(ctx, &(struct fs_extent){ .len = in.size,
-				       .kind = FS_EXTENT_INLINE });
+	if (in.flags & EXT_FL_INLINE_DATA) /* the rest would be a hole */
+		return fn(ctx, &(struct fs_extent){
+				       .len = u64_min(in.size, x->g.inode_size),
+				       .kind = FS_EXTENT_INLINE,
+			       });
 	/* What is allocated behind the end is not content. */
 	end = div_ceil(in.size, x->g.block_size);
 	r = ext_map_begin(&map, x, &in, &err);
@@ -170,9 +172,13 @@ int ext_inode_pread(struct ext *x, const struct ext_inode *in, void *buf,
 		r = ext_inode_read(x, in->ino, true, &again, &raw, e);
 		if (!r)
 			r = ext_inline_data(x, in, raw, &data, e);
-		if (!r)
-			memcpy(buf, data.data + off, len);
-		return r;
+		if (r)
+			return r;
+		memset(buf, 0, len);
+		if (off < data.len)
+			memcpy(buf, data.data + off,
+				(size_t)u64_min(len, data.len - off));
+		return 0;
 	}
 	r = ext_map_begin(&x->read, x, in, e);
 	while (!r && off < end) {
@@ -240,8 +246,17 @@ int ext_readlink(struct fs *fs, uint64_t id, struct buf *out, struct error *e)
 		return error_at(e, ERR_CORRUPT, ext_inode_off(x, in.ino),
 			"inode %u: a target of %" PRIu64 " bytes", in.ino,
 			in.size);
-	if (in.flags & EXT_FL_INLINE_DATA)
-		return ext_inline_data(x, &in, raw, out, e);
+	if (in.flags & EXT_FL_INLINE_DATA) {
+		size_t had = out->len;
+
+		r = ext_inline_data(x, &in, raw, out, e);
+		if (!r && out->len - had != in.size)
+			r = error_at(e, ERR_CORRUPT, ext_inode_off(x, in.ino),
+				"inode %u: its target is cut short", in.ino);
+		if (r)
+			out->len = had;
+		return r;
+	}
 	p = buf_grow(out, (size_t)in.size);
 	if (!p)
 		return error_nomem(e);

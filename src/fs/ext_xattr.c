@@ -296,7 +296,6 @@ int ext_inline_data(struct ext *x, const struct ext_inode *in,
 	const uint8_t *raw, struct buf *out, struct error *e)
 {
 	const struct ext_xattr_entry *d;
-	uint64_t off = ext_inode_off(x, in->ino);
 	size_t n = (size_t)u64_min(in->size, EXT_IBLOCK_SIZE);
 	struct region g;
 	size_t at = 0;
@@ -304,28 +303,23 @@ int ext_inline_data(struct ext *x, const struct ext_inode *in,
 
 	buf_add(out, raw + offsetof(struct ext_inode_disk, block), n);
 	if (in->size > n && in_inode(x, in, raw, &g)) {
-		size_t want = (size_t)u64_min(in->size - n, SIZE_MAX);
-
 		while ((d = next(&g, &at, &bad))) {
+			uint64_t len = le32_get(d->value_size);
+			uint16_t from = le16_get(d->value_offs);
+
 			if (d->name_index != EXT_XATTR_SYSTEM ||
 				d->name_len != 4 ||
 				memcmp(d + 1, "data", 4) != 0)
 				continue;
 			if (le32_get(d->value_inum) ||
-				le32_get(d->value_size) < want ||
-				!range_inside(le16_get(d->value_offs), want,
-					g.size))
-				break;
-			buf_add(out, g.base + le16_get(d->value_offs), want);
-			n += want;
+				!range_inside(from, len, g.size))
+				return error_at(e, ERR_CORRUPT, g.off,
+					"inode %u: its inline data is outside "
+					"the inode", in->ino);
+			buf_add(out, g.base + from,
+				(size_t)u64_min(len, in->size - n));
 			break;
 		}
 	}
-	if (out->oom)
-		return error_nomem(e);
-	if (n < in->size)
-		return error_at(e, ERR_CORRUPT, off,
-			"inode %u: its inline data is shorter than its %" PRIu64
-			" bytes", in->ino, in->size);
-	return 0;
+	return out->oom ? error_nomem(e) : 0;
 }
