@@ -10,5 +10,6 @@ extern const struct fs_ops fs_btrfs;
 extern const struct fs_ops fs_xfs;
 extern const struct fs_ops fs_kinds;
 extern const struct fs_ops fs_ntfs;
+extern const struct fs_ops fs_fat;
 
 #endif
