@@ -171,7 +171,14 @@ def find(name):
         b = record(no)
         if d[b:b + 4] != b"FILE" or not u16(b + 22) & 1 or u64(b + 32):
             continue
-        if key in bytes(d[b:b + rec]) and d[d.find(key, b) - 2] == len(key) // 2:
+        fix(b, rec)
+        at, hit = b + u16(b + 20), False
+        while u32(at) != 0xffffffff and at < b + rec:
+            v = at + u16(at + 20)
+            hit |= u32(at) == 0x30 and bytes(d[v + 66:v + 66 + 2 * d[v + 64]]) == key
+            at += u32(at + 4)
+        redo(b)
+        if hit:
             return no
     raise SystemExit("no %s" % name)
 
