@@ -3,6 +3,7 @@
 # content and attributes as the kernel shows them; free space as xfs_db counts it.
 . "$(dirname "$0")/../lib.sh"
 need mkfs.xfs xfs_db xfs_io python3; need_root
+cleanup_mounts+=("$T/rw")
 
 # compare IMAGE: the reader against the read-only mount
 compare() {
@@ -46,5 +47,11 @@ xfs_io -f -c 'pwrite -q 0 5000' -c 'truncate 9223372036854775807' rw/huge
 xfs_io -f -c 'pwrite -q 9223372036854767616 4096' rw/far; xfs_io -f -c 'truncate 1' rw/one
 umount rw; loop_mount img m xfs norecovery; treedump.py m --no-content >want; umount m
 fsdump img --no-content >got; same_tree got want; grep -q 9223372036854775807 got || fail "no huge file"
+
+# inode numbers of more than 32 bits, in short directories too
+rm -f img; truncate -s 7T img 2>/dev/null || { echo "no 7 TiB file here"; truncate -s 1T img; }
+mkfs.xfs -q -l size=64m img; mount -o loop img rw
+for i in $(seq 40); do mkdir "rw/d$i" "rw/d$i/s"; echo "$i" >"rw/d$i/f"; ln -s f "rw/d$i/l"; done
+umount rw; loop_mount img m xfs norecovery; treedump.py m >want; umount m; fsdump img >got; same_tree got want
 
 [ "${done:-0}" -ge 4 ] || fail "only ${done:-0} combinations could be mounted"

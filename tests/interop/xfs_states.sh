@@ -3,6 +3,7 @@
 # cut short, features that nobody knows. Each is read as far as it can be, with the finding that says so.
 . "$(dirname "$0")/../lib.sh"
 need mkfs.xfs xfs_db xfs_io xfs_admin python3; need_root
+cleanup_mounts+=("$T/m")
 
 poke() { printf "$3" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none; }
 fresh() { rm -f img; cp --sparse=always clean img; }
