@@ -54,6 +54,8 @@ enum finding_severity {
 		"the file system's log is on another device")                  \
 	X(FS_BACKUP_SUPER, "fs-backup-super", WARNING,                         \
 		"the first superblock is damaged; a copy is used")             \
+	X(BOOT_ENTRY, "boot-entry", NOTE,                                      \
+		"the volume has a boot catalog; this is an entry of it")       \
 	X(FILE_DAMAGED, "file-damaged", DAMAGE,                                \
 		"a file's metadata is damaged; its bytes are kept as blocks")  \
 	X(FILE_UNREADABLE, "file-unreadable", WARNING,                         \

@@ -114,4 +114,17 @@
 /* The manifest: a line of 200 bytes a member. */
 #define LIMIT_OVA_MANIFEST (1 * MIB)
 
+/* ISO 9660: extents of one file (4 GiB each: 16 TiB), and bytes of one
+ * directory (LIMIT_DIR_ENTRIES records of the largest size). */
+#define LIMIT_ISO_SECTIONS 4096
+#define LIMIT_ISO_DIR (512 * MIB)
+/* Rock Ridge: continuation areas of one record (Linux stops at 32) and the
+ * bytes of one. */
+#define LIMIT_ISO_CONTINUATIONS 64
+#define LIMIT_ISO_CONTINUATION 65536
+
+/* squashfs: data blocks of one file: 8 TiB of the usual 128 KiB. The list of
+ * their sizes is walked, so it bounds work, not memory. */
+#define LIMIT_SQUASHFS_BLOCKS (UINT64_C(1) << 26)
+
 #endif

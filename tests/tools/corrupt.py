@@ -49,9 +49,9 @@ def table(image, rows, args=()):
             complain(name, "exit %s" % rc, out)
         for w in wanted:
             if w.startswith("!"):
-                if re.search(w[1:], out):
+                if re.search(w[1:], out, re.M):
                     complain(name, "found %s" % w[1:], out)
-            elif not re.search(w, out):
+            elif not re.search(w, out, re.M):
                 complain(name, "no %s" % w, out)
     return len(rows)
 

@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ISO 9660: descriptors, files and their content. See iso9660.h. */
+#include "fs/iso9660.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/checked.h"
+#include "base/limits.h"
+#include "fs/label.h"
+#include "fs/table.h"
+
+/* Descriptors looked at; real images have up to five. */
+#define DESCRIPTORS 32
+#define DESCRIPTORS_AT (16 * (uint64_t)ISO_SECTOR)
+
+enum {
+	VD_BOOT = 0,
+	VD_PRIMARY = 1,
+	VD_SUPPLEMENTARY = 2,
+	VD_END = 255,
+};
+
+/* Offsets in a primary or supplementary descriptor, ECMA-119 8.4. */
+enum {
+	PVD_VOLUME_ID = 40,
+	PVD_SPACE_SIZE = 80,
+	PVD_ESCAPES = 88,
+	PVD_BLOCK_SIZE = 128,
+	PVD_ROOT = 156,
+	PVD_CREATED = 813,
+	PVD_MODIFIED = 830,
+};
+
+struct descriptors {
+	bool primary, joliet;
+	uint8_t pvd[ISO_SECTOR], svd[ISO_SECTOR];
+	uint64_t boot_catalog; /* block, 0 = none */
+};
+
+static bool joliet_escape(const uint8_t *vd)
+{
+	const uint8_t *s = vd + PVD_ESCAPES;
+
+	return s[0] == '%' && s[1] == '/' &&
+	       (s[2] == '@' || s[2] == 'C' || s[2] == 'E');
+}
+
+static int read_descriptors(struct source *src, struct descriptors *d,
+	struct error *e)
+{
+	uint8_t vd[ISO_SECTOR];
+
+	memset(d, 0, sizeof(*d));
+	for (unsigned i = 0; i < DESCRIPTORS; i++) {
+		uint64_t off = DESCRIPTORS_AT + i * (uint64_t)ISO_SECTOR;
+		int r;
+
+		if (!range_inside(off, ISO_SECTOR, src->size))
+			break;
+		r = source_pread(src, vd, ISO_SECTOR, off, e);
+		if (r)
+			return r;
+		if (memcmp(vd + 1, "CD001", 5) != 0 || vd[0] == VD_END)
+			break;
+		if (vd[0] == VD_PRIMARY && !d->primary) {
+			memcpy(d->pvd, vd, ISO_SECTOR);
+			d->primary = true;
+		} else if (vd[0] == VD_SUPPLEMENTARY && !d->joliet &&
+			   joliet_escape(vd)) {
+			memcpy(d->svd, vd, ISO_SECTOR);
+			d->joliet = true;
+		} else if (vd[0] == VD_BOOT &&
+			   !memcmp(vd + 7, "EL TORITO SPECIFICATION", 23)) {
+			d->boot_catalog = get_le32(vd + 0x47);
+		}
+	}
+	return 0;
+}
+
+static bool date_uuid(const uint8_t *d, char out[40])
+{
+	if (!memcmp(d, "0000000000000000", 16) && !d[16])
+		return false;
+	for (int i = 0; i < 16; i++)
+		if (d[i] < '0' || d[i] > '9')
+			return false;
+	snprintf(out, 40, "%.4s-%.2s-%.2s-%.2s-%.2s-%.2s-%.2s", d, d + 4,
+		d + 6, d + 8, d + 10, d + 12, d + 14);
+	return true;
+}
+
+/* Joliet has room for 16 characters, the primary descriptor for 32 of ASCII;
+ * where one continues the other, take both (blkid does). */
+static void set_label(const struct descriptors *d, struct fs_info *out)
+{
+	const uint8_t *a = d->pvd + PVD_VOLUME_ID, *j = d->svd + PVD_VOLUME_ID;
+	uint8_t both[64];
+
+	if (!d->joliet) {
+		fs_label_bytes(a, 32, out->label, sizeof(out->label));
+		return;
+	}
+	memset(both, 0, sizeof(both));
+	for (int i = 0; i < 32; i++) {
+		uint16_t u = i < 16 ? get_be16(j + 2 * i) : 0;
+
+		if (i < 16 && u != a[i] && a[i] != '_' && a[i] != '?') {
+			fs_label_utf16(j, 16, true, out->label,
+				sizeof(out->label));
+			return;
+		}
+		put_be16(both + 2 * i, i < 16 ? u : a[i]);
+	}
+	fs_label_utf16(both, 32, true, out->label, sizeof(out->label));
+}
+
+static bool block_size_ok(uint32_t bs)
+{
+	return bs == 512 || bs == 1024 || bs == 2048;
+}
+
+static void set_info(const struct descriptors *d, struct fs_info *out)
+{
+	snprintf(out->type, sizeof(out->type), "iso9660");
+	out->devices = 1;
+	out->block_size = get_le16(d->pvd + PVD_BLOCK_SIZE);
+	out->size = (uint64_t)get_le32(d->pvd + PVD_SPACE_SIZE) *
+		    out->block_size;
+	if (!date_uuid(d->pvd + PVD_MODIFIED, out->uuid))
+		(void)date_uuid(d->pvd + PVD_CREATED, out->uuid);
+	set_label(d, out);
+}
+
+static enum fs_verdict iso_probe(struct source *src, struct fs_info *out,
+	struct error *e)
+{
+	struct descriptors d;
+
+	if (src->size < DESCRIPTORS_AT + ISO_SECTOR)
+		return FS_NO;
+	if (read_descriptors(src, &d, e))
+		return FS_UNSURE;
+	if (!d.primary || !block_size_ok(get_le16(d.pvd + PVD_BLOCK_SIZE)))
+		return FS_NO;
+	set_info(&d, out);
+	return FS_YES;
+}
+
+static void iso_close(struct fs *fs)
+{
+	struct iso *f = (struct iso *)fs;
+
+	source_unref(f->meta);
+	source_unref(f->src);
+	vec_release(&f->file.sections);
+	buf_release(&f->link);
+	buf_release(&f->zf_block);
+	free(f);
+}
+
+static void cleanup_iso(struct iso **f)
+{
+	if (*f)
+		iso_close(&(*f)->fs);
+}
+
+static uint64_t root_offset(const struct iso *f, const uint8_t *vd)
+{
+	const struct iso_record *r = (const void *)(vd + PVD_ROOT);
+
+	return ((uint64_t)le32_get(r->extent) + r->ext_attr_len) *
+	       f->block_size;
+}
+
+static int iso_open(const struct fs_open_args *args, struct fs **out,
+	struct error *e)
+{
+	CLEANUP(cleanup_iso) struct iso *f = calloc(1, sizeof(*f));
+	struct descriptors d;
+	uint8_t rec[255];
+	int r;
+
+	if (!f)
+		return error_nomem(e);
+	f->fs.ops = &fs_iso9660;
+	f->findings = args->findings;
+	f->src = source_ref(args->devs[0]);
+	f->zf_id = UINT64_MAX;
+	r = source_cache(f->src, 4096, 4 * MIB, &f->meta, e);
+	if (!r)
+		r = read_descriptors(f->meta, &d, e);
+	if (r)
+		return r;
+	if (!d.primary)
+		return error_at(e, ERR_CORRUPT, DESCRIPTORS_AT,
+			"iso9660: no primary volume descriptor");
+	f->block_size = get_le16(d.pvd + PVD_BLOCK_SIZE);
+	if (!block_size_ok(f->block_size))
+		return error_at(e, ERR_CORRUPT, DESCRIPTORS_AT + PVD_BLOCK_SIZE,
+			"iso9660: logical block size is %u", f->block_size);
+	set_info(&d, &f->fs.info);
+	if (f->fs.info.size > f->src->size)
+		finding_report(f->findings, FINDING_FS_TRUNCATED,
+			DESCRIPTORS_AT + PVD_SPACE_SIZE, NULL,
+			"iso9660: the volume has %" PRIu64
+			" bytes, its source %" PRIu64,
+			f->fs.info.size, f->src->size);
+	f->fs.root = root_offset(f, d.pvd);
+	r = iso_rock_detect(f, f->fs.root, e);
+	if (r && r != ERR_CORRUPT && r != ERR_RANGE)
+		return r;
+	if (!f->rock && d.joliet) {
+		f->joliet = true;
+		f->fs.root = root_offset(f, d.svd);
+	}
+	r = iso_record_read(f, f->fs.root, rec, e);
+	if (r && f->joliet) {
+		finding_report(f->findings, FINDING_FS_DAMAGED, f->fs.root,
+			NULL, "iso9660: the Joliet root: %s",
+			e ? e->msg : "unreadable");
+		f->joliet = false;
+		f->fs.root = root_offset(f, d.pvd);
+		r = iso_record_read(f, f->fs.root, rec, e);
+	}
+	if (r)
+		return error_prefix(e, "iso9660: root directory");
+	if (!(((struct iso_record *)(void *)rec)->flags & ISO_DIRECTORY))
+		return error_at(e, ERR_CORRUPT, f->fs.root,
+			"iso9660: the root is not a directory");
+	if (d.boot_catalog)
+		iso_boot_report(f, d.boot_catalog);
+	*out = &steal_ptr(f)->fs;
+	return 0;
+}
+
+static int iso_stat(struct fs *fs, uint64_t id, struct fs_node *out,
+	struct error *e)
+{
+	struct iso *f = (struct iso *)fs;
+	int r = iso_load(f, id, e);
+
+	if (!r)
+		*out = f->file.node;
+	return r;
+}
+
+static int iso_readlink(struct fs *fs, uint64_t id, struct buf *out,
+	struct error *e)
+{
+	struct iso *f = (struct iso *)fs;
+	int r = iso_load(f, id, e);
+
+	if (r)
+		return r;
+	if (f->file.node.type != FS_SYMLINK)
+		return error_at(e, ERR_ARG, id, "iso9660: not a symlink");
+	buf_add(out, f->link.data, f->link.len);
+	return out->oom ? error_nomem(e) : 0;
+}
+
+static int load_content(struct iso *f, uint64_t id, struct error *e)
+{
+	int r = iso_load(f, id, e);
+
+	if (r)
+		return r;
+	if (f->file.node.type != FS_FILE)
+		return error_at(e, ERR_ARG, id, "iso9660: not a file");
+	if (f->file.node.flags & FS_NODE_OPAQUE)
+		return error_at(e, ERR_UNSUPPORTED, id,
+			"iso9660: the file's content cannot be decoded");
+	return 0;
+}
+
+static int iso_extents(struct fs *fs, uint64_t id, fs_extent_fn fn, void *ctx,
+	struct error *e)
+{
+	struct iso *f = (struct iso *)fs;
+	uint64_t at = 0;
+	int r = load_content(f, id, e);
+
+	if (r || !f->file.node.size)
+		return r;
+	if (f->file.zf_version) {
+		struct fs_extent x = { .len = f->file.node.size,
+			.kind = FS_EXTENT_INLINE };
+
+		/* in one piece on the disk, or only readable as a whole */
+		if (f->file.sections.len == 1) {
+			x.kind = FS_EXTENT_ENCODED;
+			x.dev_off = f->file.sections.items[0].dev_off;
+			x.dev_len = f->file.sections.items[0].len;
+		}
+		return fn(ctx, &x);
+	}
+	for (size_t i = 0; i < f->file.sections.len; i++) {
+		const struct iso_section s = f->file.sections.items[i];
+		struct fs_extent x = { .file_off = at,
+			.len = s.len,
+			.dev_off = s.dev_off,
+			.dev_len = s.len,
+			.kind = FS_EXTENT_DATA };
+
+		if (!s.len)
+			continue;
+		r = fn(ctx, &x);
+		if (r)
+			return r;
+		at += s.len;
+	}
+	return 0;
+}
+
+int iso_raw_pread(struct iso *f, void *buf, size_t len, uint64_t off,
+	struct error *e)
+{
+	uint8_t *dst = buf;
+
+	if (!range_inside(off, len, f->file.stored))
+		return error_at(e, ERR_RANGE, off,
+			"iso9660: read of %zu bytes at %" PRIu64
+			" of a file of %" PRIu64,
+			len, off, f->file.stored);
+	for (size_t i = 0; len && i < f->file.sections.len; i++) {
+		const struct iso_section s = f->file.sections.items[i];
+		size_t n;
+		int r;
+
+		if (off >= s.len) {
+			off -= s.len;
+			continue;
+		}
+		n = (size_t)u64_min(len, s.len - off);
+		r = source_pread(f->src, dst, n, s.dev_off + off, e);
+		if (r)
+			return r;
+		dst += n;
+		len -= n;
+		off = 0;
+	}
+	return 0;
+}
+
+static int iso_pread(struct fs *fs, uint64_t id, void *buf, size_t len,
+	uint64_t off, struct error *e)
+{
+	struct iso *f = (struct iso *)fs;
+	int r = load_content(f, id, e);
+
+	if (r)
+		return r;
+	if (!range_inside(off, len, f->file.node.size))
+		return error_at(e, ERR_RANGE, off,
+			"iso9660: read of %zu bytes at %" PRIu64
+			" of a file of %" PRIu64,
+			len, off, f->file.node.size);
+	return f->file.zf_version ? iso_zisofs_pread(f, buf, len, off, e)
+				  : iso_raw_pread(f, buf, len, off, e);
+}
+
+const struct fs_ops fs_iso9660 = {
+	.name = "iso9660",
+	.probe = iso_probe,
+	.open = iso_open,
+	.close = iso_close,
+	.stat = iso_stat,
+	.readdir = iso_readdir,
+	.readlink = iso_readlink,
+	.extents = iso_extents,
+	.pread = iso_pread,
+};
