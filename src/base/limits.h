@@ -69,6 +69,17 @@
 #define LIMIT_QCOW2_L1 (32 * MIB)
 #define LIMIT_QCOW2_SNAPSHOTS 65536
 #define LIMIT_QCOW2_SNAPSHOT_EXTRA 1024
+/* What a compressed file may unpack to: this much for any, and a factor for
+ * large ones (deflate ends at 1032; a disk that is mostly empty is above what
+ * its data alone would give). Zeros take no room, only time. */
+#define LIMIT_UNWRAP_FREE (64 * GIB)
+#define LIMIT_UNWRAP_FACTOR 2000
+/* Compressed files inside compressed files. */
+#define LIMIT_UNWRAP_DEPTH 3
+/* Memory of a decoder: xz -9 takes 65 MiB, zstd --long=27 128 MiB. */
+#define LIMIT_UNWRAP_MEMORY (160 * MIB)
+/* Members of a zip whose directory is looked at for the one disk in it. */
+#define LIMIT_ZIP_MEMBERS 65536
 /* A block of a container: VHDX allows 256 MiB. */
 #define LIMIT_CONTAINER_BLOCK (256 * MIB)
 /* A compressed block, which is unpacked as a whole: VMware writes 64 KiB. */

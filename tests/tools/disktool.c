@@ -24,6 +24,7 @@
 #include "disk/qcow2.h"
 #include "disk/qcow2_layout.h"
 #include "disk/resolve.h"
+#include "disk/wrap.h"
 
 static void on_finding(void *ctx, const struct finding *f)
 {
@@ -301,6 +302,8 @@ int main(int argc, char **argv)
 	const struct disk_ops *ops;
 	AUTO_SOURCE file = NULL;
 	AUTO_SOURCE d = NULL;
+	AUTO_SOURCE inner = NULL;
+	struct wrap_info wrapped;
 	struct error e = { 0 };
 	bool compress = false;
 	int n = 0;
@@ -334,6 +337,14 @@ int main(int argc, char **argv)
 		return write_ova(arg[1], arg + 2, (size_t)n - 2);
 	if (source_file_open(arg[1], &file, &e))
 		return refuse(arg[1], &e);
+	if (wrap_unwrap(&(struct wrap_args){ .file = file, .findings = &sink },
+		    &inner, &wrapped, &e))
+		return refuse(arg[1], &e);
+	source_unref(file);
+	file = steal_ptr(inner);
+	if (*wrapped.kinds)
+		fprintf(stderr, "WRAPPED: %s %s\n", wrapped.kinds,
+			wrapped.name);
 	ops = format ? disk_by_name(format) : disk_probe(file);
 	if (!ops)
 		return fprintf(stderr, "disktool: no format %s\n", format), 2;
