@@ -23,9 +23,9 @@ static void make_gear(void)
 	}
 }
 
-/* 19 and 15 bits, in the high half, where the most bytes have a say. */
-#define MASK_HARD (UINT64_C(0x7ffff) << 45)
-#define MASK_EASY (UINT64_C(0x7fff) << 49)
+/* 17 and 13 bits, in the high half, where the most bytes have a say. */
+#define MASK_HARD (UINT64_C(0x1ffff) << 47)
+#define MASK_EASY (UINT64_C(0x1fff) << 51)
 
 size_t cdc_cut(const uint8_t *data, size_t len)
 {

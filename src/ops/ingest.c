@@ -21,9 +21,8 @@
 
 #define JOB_BYTES (1u * 1024 * 1024)
 #define JOB_PIECES 2048
-/* Raw blocks are cut at multiples of this on the disk, so that versions share
- * what did not change. */
-#define RAW_CHUNK (64u * 1024)
+/* A gap between files is read in pieces of at most this. */
+#define GAP_MAX (4u * 1024 * 1024)
 /* Runs of zeros shorter than this do not break a raw chunk. */
 #define ZERO_RUN (8u * 1024)
 #define BLOCK 4096u
@@ -128,10 +127,10 @@ static int cut_job(struct sweep *s, struct job *j, struct error *e)
 			p.len = u64_min(x.len, next - s->at);
 			p.kind = x.kind == SOURCE_ZERO ? PIECE_ZERO : PIECE_GAP;
 			if (p.kind == PIECE_GAP) {
-				/* end at a multiple of the chunk size */
+				/* ends do not depend on what came before */
 				uint64_t end = u64_min(p.off + p.len,
-					round_down(p.off + JOB_BYTES,
-						RAW_CHUNK));
+					round_down(p.off + GAP_MAX,
+						GAP_MAX));
 
 				p.len = end - p.off;
 				budget -= u64_min(budget, p.len);
@@ -167,6 +166,25 @@ static int zero_piece(pieces *out, uint64_t off, uint64_t len, struct error *e)
 	return !len || vec_push(out, p) ? 0 : error_nomem(e);
 }
 
+/* Cuts a run of the skeleton where its content says so, in the way in which
+ * files are chunked: free space is full of what once were files, and some of
+ * them live on, here or in another image. */
+static int raw_run(struct ingest_worker *w, pieces *out, const uint8_t *data,
+	size_t len, uint64_t off, struct error *e)
+{
+	int r = 0;
+
+	while (len && !r) {
+		size_t n = cdc_cut(data, len);
+
+		r = raw_chunk(w, out, data, n, off, e);
+		data += n;
+		off += n;
+		len -= n;
+	}
+	return r;
+}
+
 /* Cuts bytes of the skeleton into zeros and raw chunks. */
 static int cut_raw(struct ingest_worker *w, pieces *out, const uint8_t *data,
 	size_t len, uint64_t off, struct error *e)
@@ -178,36 +196,26 @@ static int cut_raw(struct ingest_worker *w, pieces *out, const uint8_t *data,
 		/* to the next multiple of a block on the disk */
 		size_t n = size_min(BLOCK - (size_t)((off + at) % BLOCK),
 			len - at);
-		bool z = is_zero(data + at, n);
 
-		if (z) {
+		if (is_zero(data + at, n)) {
 			zeros += n;
-		} else {
-			if (zeros >= ZERO_RUN || zeros == at - start) {
-				/* what stood before the zeros, the zeros */
-				if (at - zeros > start)
-					r = raw_chunk(w, out, data + start,
-						at - zeros - start, off + start,
-						e);
-				if (!r)
-					r = zero_piece(out, off + at - zeros,
-						zeros, e);
-				start = at;
-			}
-			zeros = 0;
+			at += n;
+			continue;
 		}
-		at += n;
-		if (!r && ((off + at) % RAW_CHUNK == 0 || at == len)) {
-			if (at - zeros > start)
-				r = raw_chunk(w, out, data + start,
-					at - zeros - start, off + start, e);
+		if (zeros >= ZERO_RUN || zeros == at - start) {
+			r = raw_run(w, out, data + start, at - zeros - start,
+				off + start, e);
 			if (!r)
 				r = zero_piece(out, off + at - zeros, zeros, e);
 			start = at;
-			zeros = 0;
 		}
+		zeros = 0;
+		at += n;
 	}
-	return r;
+	if (!r)
+		r = raw_run(w, out, data + start, at - zeros - start,
+			off + start, e);
+	return r ? r : zero_piece(out, off + at - zeros, zeros, e);
 }
 
 static int do_gap(struct ingest_worker *w, pieces *out, const struct piece *p,
