@@ -74,6 +74,10 @@
  * its data alone would give). Zeros take no room, only time. */
 #define LIMIT_UNWRAP_FREE (64 * GIB)
 #define LIMIT_UNWRAP_FACTOR 2000
+/* What qemu's block layer may use when it reads a format for us: memory of
+ * the process, seconds of processor (a day of idle does not count). */
+#define LIMIT_QEMU_MEMORY (2 * GIB)
+#define LIMIT_QEMU_SECONDS 7200
 /* Compressed files inside compressed files. */
 #define LIMIT_UNWRAP_DEPTH 3
 /* Memory of a decoder: xz -9 takes 65 MiB, zstd --long=27 128 MiB. */

@@ -133,6 +133,16 @@ static int find(const struct disk_allow *a, const char *name, char **out_path,
 	return 0;
 }
 
+/* The format that qemu calls so. */
+static const struct disk_ops *by_qemu_name(const char *name)
+{
+	if (!strcmp(name, "vpc"))
+		name = "vhd";
+	else if (!strcmp(name, "file") || !strcmp(name, "host_device"))
+		name = "raw";
+	return disk_by_name(name);
+}
+
 int disk_allow_open(void *ctx, const char *name, const char *purpose,
 	const char *format, struct source **out, struct error *e)
 {
@@ -168,7 +178,7 @@ int disk_allow_open(void *ctx, const char *name, const char *purpose,
 		*out = steal_ptr(file);
 		return 0;
 	}
-	ops = *format ? disk_by_name(format) : disk_probe(file);
+	ops = *format ? by_qemu_name(format) : disk_probe(file);
 	if (!ops)
 		return error_set(e, ERR_UNSUPPORTED,
 			"the %s '%s' is said to be of the unknown format '%s'",

@@ -15,6 +15,11 @@
  * told by a footer, then raw. */
 const struct disk_ops *const disk_table[] = {
 	&disk_qcow2,
+	&disk_qed,
+	&disk_qcow,
+	&disk_parallels,
+	&disk_cloop,
+	&disk_bochs,
 	&disk_vmdk,
 	&disk_vmdk_stream,
 	&disk_vdi,
@@ -22,6 +27,7 @@ const struct disk_ops *const disk_table[] = {
 	&disk_vhdx,
 	&disk_vhd,
 	&disk_vhd_fixed,
+	&disk_dmg,
 	&disk_raw,
 	NULL,
 };

@@ -6,6 +6,9 @@
 #include "disk/disk.h"
 
 extern const struct disk_ops disk_qcow2;
+/* Through qemu. */
+extern const struct disk_ops disk_qed, disk_qcow, disk_parallels, disk_dmg,
+	disk_cloop, disk_bochs;
 extern const struct disk_ops disk_raw;
 
 #endif

@@ -115,6 +115,11 @@ void source_will_need(struct source *s, uint64_t off, uint64_t len)
 		s->ops->will_need(s, off, u64_min(len, s->size - off));
 }
 
+int source_fd(struct source *s)
+{
+	return s->ops->fd ? s->ops->fd(s) : -1;
+}
+
 /* --- memory --- */
 
 struct memory_source {

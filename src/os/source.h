@@ -45,6 +45,9 @@ struct source_ops {
 		struct error *e);
 	/* Tell that [off, off+len) will be read soon; may be NULL. */
 	void (*will_need)(struct source *s, uint64_t off, uint64_t len);
+	/* The descriptor of the file whose bytes these are, all of them, for a
+	 * program that reads it in our place. Borrowed. NULL: there is none. */
+	int (*fd)(struct source *s);
 	/* Release what the source owns and free it; may be NULL (free). */
 	void (*close)(struct source *s);
 };
@@ -81,6 +84,9 @@ int source_next_data(struct source *s, uint64_t off, uint64_t end, uint64_t max,
 	uint64_t *out_off, uint64_t *out_end, struct error *e) ATTR_MUST_CHECK;
 
 void source_will_need(struct source *s, uint64_t off, uint64_t len);
+
+/* A borrowed descriptor of the file that this is, or -1 (memory, a window). */
+int source_fd(struct source *s);
 
 /* A file or block device, opened read-only. Its holes (SEEK_HOLE) are ZERO
  * extents and are never read. NOTFOUND, IO, ARG (a folder, a pipe). */

@@ -132,6 +132,11 @@ static void file_will_need(struct source *s, uint64_t off, uint64_t len)
 		POSIX_FADV_WILLNEED);
 }
 
+static int file_fd(struct source *s)
+{
+	return ((struct file_source *)s)->fd;
+}
+
 static void file_close(struct source *s)
 {
 	struct file_source *f = (struct file_source *)s;
@@ -145,6 +150,7 @@ static const struct source_ops file_ops = {
 	.pread = file_pread,
 	.extent = file_extent,
 	.will_need = file_will_need,
+	.fd = file_fd,
 	.close = file_close,
 };
 
