@@ -50,6 +50,7 @@ _Static_assert(sizeof(struct fat_long_disk) == 32, "fatgen103 p. 28");
 /* What the boot sector says, checked. All in bytes of the volume. */
 struct fat_geometry {
 	unsigned bits; /* of a table entry: 12, 16, 32 */
+	bool exfat;    /* all 32 bits count */
 	uint32_t sector, cluster;
 	uint32_t nfats, active_fat;
 	uint64_t fat_off, fat_len; /* the first table; the others follow */
@@ -115,6 +116,10 @@ void fat_compare_copies(struct fat *f);
 /* --- fat_dir.c --- */
 
 int fat_readdir(struct fs *fs, uint64_t dir, fs_entry_fn fn, void *ctx,
+	struct error *e);
+/* How many clusters a directory's chain has before it ends, loops or breaks
+ * (CORRUPT; *out_clusters is set all the same). NOMEM, LIMIT. */
+int fat_chain_length(struct fat *f, uint32_t start, uint64_t *out_clusters,
 	struct error *e);
 /* The label in the root directory, if there is one: 11 bytes. */
 bool fat_find_label(struct fat *f, uint8_t out[11]);

@@ -70,7 +70,7 @@ int fat_get(struct fat *f, uint32_t cluster, uint32_t *out, struct error *e)
 	if (r)
 		return r;
 	if (f->g.bits == 32)
-		*out = get_le32(p) & 0x0fffffff;
+		*out = get_le32(p) & (f->g.exfat ? UINT32_MAX : 0x0fffffff);
 	else if (f->g.bits == 16)
 		*out = get_le16(p);
 	else
@@ -80,7 +80,8 @@ int fat_get(struct fat *f, uint32_t cluster, uint32_t *out, struct error *e)
 
 int fat_next(struct fat *f, uint32_t cluster, uint32_t *out, struct error *e)
 {
-	uint32_t v, end = f->g.bits == 32   ? 0x0ffffff8
+	uint32_t v, end = f->g.exfat	  ? UINT32_MAX
+			  : f->g.bits == 32 ? 0x0ffffff8
 			  : f->g.bits == 16 ? 0xfff8
 					    : 0xff8;
 	int r;
@@ -225,7 +226,7 @@ static int seek(struct fat *f, uint64_t id, uint32_t start, uint32_t index,
 				(uint64_t)(index + 1) * f->g.cluster, e);
 		k->cluster = next;
 		k->index++;
-		if (k->index == k->marks_len * k->step &&
+		if (k->index == (uint64_t)k->marks_len * k->step &&
 			k->marks_len < ARRAY_LEN(k->marks))
 			k->marks[k->marks_len++] = next;
 	}

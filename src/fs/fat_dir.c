@@ -291,6 +291,17 @@ static int chain(struct fat *f, uint32_t start, struct clusters *v,
 	}
 }
 
+int fat_chain_length(struct fat *f, uint32_t start, uint64_t *out_clusters,
+	struct error *e)
+{
+	struct clusters v = { 0 };
+	int r = chain(f, start, &v, e);
+
+	*out_clusters = v.len;
+	vec_release(&v);
+	return r;
+}
+
 static int walk_chain(struct dir_walk *w, uint32_t start, struct error *e)
 {
 	struct clusters v = { 0 };

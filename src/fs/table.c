@@ -14,6 +14,7 @@ const struct fs_ops *const fs_table[] = {
 	&fs_kinds,
 	/* last: a stale copy of its superblock may lie inside another's */
 	&fs_btrfs,
+	&fs_exfat,
 	&fs_fat,
 	NULL,
 };
