@@ -11,6 +11,7 @@ const struct fs_ops *const fs_table[] = {
 	&fs_ntfs,
 	&fs_iso9660,
 	&fs_squashfs,
+	&fs_erofs,
 	&fs_kinds,
 	/* last: a stale copy of its superblock may lie inside another's */
 	&fs_btrfs,

@@ -12,6 +12,7 @@ extern const struct fs_ops fs_kinds;
 extern const struct fs_ops fs_ntfs;
 extern const struct fs_ops fs_exfat;
 extern const struct fs_ops fs_fat;
+extern const struct fs_ops fs_erofs;
 extern const struct fs_ops fs_iso9660;
 extern const struct fs_ops fs_squashfs;
 
