@@ -296,6 +296,16 @@ int blockmap_bits(struct blockmap *m, uint64_t at, uint64_t i, uint64_t max,
 	return 0;
 }
 
+uint64_t blockmap_hole(struct blockmap *m, uint64_t off)
+{
+	struct source_extent x;
+
+	if (off >= m->file->size || source_extent_at(m->file, off, &x, NULL) ||
+		x.kind != SOURCE_ZERO)
+		return 0;
+	return x.len;
+}
+
 void tally_add(struct tally *t, uint64_t src_off, uint64_t len)
 {
 	uint64_t n = src_off < t->file_size

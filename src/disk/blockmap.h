@@ -78,6 +78,10 @@ int blockmap_set_parent(struct blockmap *m, struct source *parent,
 int blockmap_bits(struct blockmap *m, uint64_t at, uint64_t i, uint64_t max,
 	bool high_first, bool *out_set, uint64_t *out_run, struct error *e);
 
+/* How many bytes of the file from off on are a hole, without reading: tables in
+ * holes say nothing, however large a sparse file claims to be. */
+uint64_t blockmap_hole(struct blockmap *m, uint64_t off);
+
 /* The sum of what a container's tables point to, taken while they are scanned
  * at opening. */
 struct tally {

@@ -143,7 +143,8 @@ static int scan(struct vhd *v, const struct finding_sink *findings,
 	struct tally t = { .file_size = v->m.file->size };
 	uint8_t buf[4096];
 
-	for (uint64_t i = 0; i < v->nblocks; i += sizeof(buf) / 4) {
+	for (uint64_t i = 0; i < v->nblocks && t.inside <= t.file_size;
+		i += sizeof(buf) / 4) {
 		size_t n = (size_t)u64_min(sizeof(buf) / 4, v->nblocks - i);
 		int r = source_pread(v->m.meta, buf, n * 4, v->table + i * 4, e);
 

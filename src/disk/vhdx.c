@@ -118,29 +118,44 @@ static const struct blockmap_ops vhdx_map = {
 	.lookup = vhdx_lookup,
 };
 
+static int scan_block(struct vhdx *v, uint64_t i, uint64_t entry,
+	struct tally *t, struct error *e)
+{
+	if (state_of(entry) != VHDX_PRESENT && state_of(entry) != VHDX_PARTIAL)
+		return 0;
+	if (offset_of(entry) < VHDX_ALIGN)
+		return error_at(e, ERR_CORRUPT, v->bat + (i + i / v->ratio) * 8,
+			"vhdx: block %" PRIu64 " lies over the header", i);
+	/* The last block need not be there as a whole. */
+	tally_add(t, offset_of(entry),
+		u64_min(v->block_size, v->m.s.size - i * v->block_size));
+	return 0;
+}
+
 static int scan(struct vhdx *v, const struct finding_sink *findings,
 	struct error *e)
 {
 	struct tally t = { .file_size = v->m.file->size };
+	uint64_t end = v->nblocks ? v->nblocks + (v->nblocks - 1) / v->ratio : 0;
+	uint8_t buf[4096];
 
-	for (uint64_t i = 0; i < v->nblocks; i++) {
-		uint64_t entry;
-		int r = bat_entry(v, i + i / v->ratio, &entry, e);
+	for (uint64_t k = 0; k < end && t.inside <= t.file_size;) {
+		size_t n = (size_t)u64_min(sizeof(buf) / 8, end - k);
+		uint64_t hole = blockmap_hole(&v->m, v->bat + k * 8) / 8;
+		int r = 0;
 
+		if (hole) {
+			k += hole;
+			continue;
+		}
+		r = source_pread(v->m.meta, buf, n * 8, v->bat + k * 8, e);
+		for (size_t j = 0; j < n && !r; j++, k++)
+			/* Every (ratio + 1)th entry is a bitmap's. */
+			if (k % (v->ratio + 1) != v->ratio)
+				r = scan_block(v, k - k / (v->ratio + 1),
+					get_le64(buf + j * 8), &t, e);
 		if (r)
 			return r;
-		if (state_of(entry) != VHDX_PRESENT &&
-			state_of(entry) != VHDX_PARTIAL)
-			continue;
-		if (offset_of(entry) < VHDX_ALIGN)
-			return error_at(e, ERR_CORRUPT,
-				v->bat + (i + i / v->ratio) * 8,
-				"vhdx: block %" PRIu64 " lies over the header",
-				i);
-		/* The last block need not be there as a whole. */
-		tally_add(&t, offset_of(entry),
-			u64_min(v->block_size,
-				v->m.s.size - i * v->block_size));
 	}
 	return tally_end(&t, "vhdx", findings, e);
 }

@@ -108,8 +108,11 @@ static int sparse_lookup(struct blockmap *m, uint64_t off, struct piece *out,
 	if (r)
 		return r;
 	if (!table) {
+		/* All entries in the same hole of the file at once. */
+		k = blockmap_hole(m, v->dir + i * width) / width;
+		k = u64_min(u64_max(k, 1), v->dir_entries - i);
 		*out = (struct piece){ .off = i * v->table_span,
-			.len = v->table_span,
+			.len = k * v->table_span,
 			.kind = v->delta ? PIECE_PARENT : PIECE_ZERO };
 		return 0;
 	}
@@ -226,6 +229,8 @@ static int scan_table(struct sparse *v, uint64_t table, uint64_t disk_off,
 	uint32_t width = v->kind == SESPARSE ? 8 : 4;
 	uint8_t buf[4096];
 
+	if (blockmap_hole(&v->m, table) >= (uint64_t)v->table_entries * width)
+		return 0;
 	for (uint32_t k = 0; k < v->table_entries;) {
 		uint32_t n = (uint32_t)u64_min(sizeof(buf) / width,
 			v->table_entries - k);
@@ -253,7 +258,8 @@ static int scan_table(struct sparse *v, uint64_t table, uint64_t disk_off,
 }
 
 /* The work shrinks what is left of the file: tables outside are not read, and
- * each that is takes its bytes from the sum that tally_end checks. */
+ * each that is takes its bytes from the sum that tally_end checks. Holes are
+ * passed over, so that a sparse file costs no more than what it holds. */
 static int scan(struct sparse *v, const struct finding_sink *findings,
 	struct error *e)
 {
@@ -263,9 +269,17 @@ static int scan(struct sparse *v, const struct finding_sink *findings,
 	uint8_t b[8];
 
 	for (uint64_t i = 0; i < v->dir_entries; i++) {
-		uint64_t table = 0;
-		int r = source_pread(v->m.meta, b, width, v->dir + i * width, e);
+		uint64_t table = 0, hole;
+		int r;
 
+		if (i * width % 65536 == 0) {
+			hole = blockmap_hole(&v->m, v->dir + i * width) / width;
+			if (hole) {
+				i += hole - 1;
+				continue;
+			}
+		}
+		r = source_pread(v->m.meta, b, width, v->dir + i * width, e);
 		if (!r)
 			r = dir_entry(v, b, &table, e);
 		if (!r && table) {
@@ -303,8 +317,9 @@ static int set_shape(struct sparse *v, uint64_t capacity, uint64_t grain,
 			    VMDK_SECTOR)
 		return error_set(e, ERR_LIMIT,
 			"vmdk: grains of %" PRIu64 " sectors", grain);
-	if (!table_entries || table_entries > 65536)
-		return error_set(e, ERR_CORRUPT,
+	/* Always 512, in COWD and seSparse 4096. */
+	if (table_entries < 512 || table_entries > 4096)
+		return error_set(e, ERR_UNSUPPORTED,
 			"vmdk: grain tables of %" PRIu64 " entries",
 			table_entries);
 	v->grain = grain * VMDK_SECTOR;
