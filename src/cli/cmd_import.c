@@ -108,6 +108,7 @@ static int run(struct cli *c)
 	AUTO_BUF message = BUF_INIT;
 	AUTO_FREE const char **allow = NULL;
 	AUTO_FREE const char **annotate = NULL;
+	AUTO_FREE struct import_attachment *attachments = NULL;
 	struct input_args ia = { .format = cli_opt(c, "format"),
 		.snapshot = cli_opt(c, "snapshot"),
 		.progress = &c->progress };
@@ -164,6 +165,17 @@ static int run(struct cli *c)
 		buf_printf(&message, "Import %s", base);
 		if (!a.message)
 			a.message = buf_str(&message);
+		attachments = calloc(in.attachments.len + 1,
+			sizeof(*attachments));
+		if (!attachments)
+			return error_nomem(&c->err);
+		for (size_t i = 0; i < in.attachments.len; i++)
+			attachments[i] = (struct import_attachment){
+				in.attachments.items[i].name,
+				in.attachments.items[i].data.data,
+				in.attachments.items[i].data.len };
+		a.attachments = attachments;
+		a.nattachments = in.attachments.len;
 		r = ops_import(c->lib, &a, &res, &c->err);
 	}
 	cli_progress_end(c);

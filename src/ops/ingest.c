@@ -23,8 +23,7 @@
 #define JOB_PIECES 2048
 /* A gap between files is read in pieces of at most this. */
 #define GAP_MAX (4u * 1024 * 1024)
-/* Runs of zeros shorter than this do not break a raw chunk. */
-#define ZERO_RUN (8u * 1024)
+/* Blocks of zeros, at multiples of this on the disk, are not stored. */
 #define BLOCK 4096u
 #define RING 256
 
@@ -86,6 +85,39 @@ static void fail(struct sweep *s, int code, const struct error *e)
 
 /* --- cutting --- */
 
+/* The first piece of the gap [at, end): zeros, or bytes to be read. Where it
+ * ends depends on the disk's content alone, not on which zeros its container
+ * happens to know as holes: the same disk must give the same chunks. So data
+ * is widened to whole blocks, joined over what is then no hole any more, and
+ * cut at multiples of GAP_MAX. */
+static int cut_gap(struct source *src, uint64_t at, uint64_t end,
+	struct piece *p, struct error *e)
+{
+	uint64_t limit = u64_min(round_down(at + GAP_MAX, GAP_MAX), end);
+	uint64_t from, to;
+	int r = source_next_data(src, at, end, GAP_MAX, &from, &to, e);
+
+	if (r)
+		return r;
+	from = from >= end ? end : u64_max(round_down(from, BLOCK), at);
+	if (from > at) {
+		p->kind = PIECE_ZERO;
+		p->len = from - at;
+		return 0;
+	}
+	p->kind = PIECE_GAP;
+	for (;;) {
+		to = u64_min(round_up(to, BLOCK), limit);
+		p->len = to - at;
+		if (to == limit)
+			return 0;
+		r = source_next_data(src, to, limit, GAP_MAX, &from, &to, e);
+		if (r || from >= limit ||
+			round_down(from, BLOCK) > at + p->len)
+			return r;
+	}
+}
+
 /* With the lock held: cuts the next job. */
 static int cut_job(struct sweep *s, struct job *j, struct error *e)
 {
@@ -119,22 +151,12 @@ static int cut_job(struct sweep *s, struct job *j, struct error *e)
 			}
 		}
 		{
-			struct source_extent x;
-			int r = source_extent_at(s->in.src, s->at, &x, e);
+			int r = cut_gap(s->in.src, s->at, next, &p, e);
 
 			if (r)
 				return r;
-			p.len = u64_min(x.len, next - s->at);
-			p.kind = x.kind == SOURCE_ZERO ? PIECE_ZERO : PIECE_GAP;
-			if (p.kind == PIECE_GAP) {
-				/* ends do not depend on what came before */
-				uint64_t end = u64_min(p.off + p.len,
-					round_down(p.off + GAP_MAX,
-						GAP_MAX));
-
-				p.len = end - p.off;
+			if (p.kind == PIECE_GAP)
 				budget -= u64_min(budget, p.len);
-			}
 		}
 push:
 		if (p.kind != PIECE_ZERO)
@@ -189,33 +211,30 @@ static int raw_run(struct ingest_worker *w, pieces *out, const uint8_t *data,
 static int cut_raw(struct ingest_worker *w, pieces *out, const uint8_t *data,
 	size_t len, uint64_t off, struct error *e)
 {
-	size_t start = 0, at = 0, zeros = 0; /* zeros: length of the run at at */
+	size_t at = 0;
 	int r = 0;
 
 	while (at < len && !r) {
-		/* to the next multiple of a block on the disk */
-		size_t n = size_min(BLOCK - (size_t)((off + at) % BLOCK),
-			len - at);
+		size_t start = at, n;
+		bool zero = true;
 
-		if (is_zero(data + at, n)) {
-			zeros += n;
-			at += n;
-			continue;
+		/* a run of blocks that are zeros, or of blocks that are not */
+		for (; at < len; at += n) {
+			bool z;
+
+			n = size_min(BLOCK - (size_t)((off + at) % BLOCK),
+				len - at);
+			z = is_zero(data + at, n);
+			if (at == start)
+				zero = z;
+			else if (z != zero)
+				break;
 		}
-		if (zeros >= ZERO_RUN || zeros == at - start) {
-			r = raw_run(w, out, data + start, at - zeros - start,
-				off + start, e);
-			if (!r)
-				r = zero_piece(out, off + at - zeros, zeros, e);
-			start = at;
-		}
-		zeros = 0;
-		at += n;
+		r = zero ? zero_piece(out, off + start, at - start, e)
+			 : raw_run(w, out, data + start, at - start,
+				   off + start, e);
 	}
-	if (!r)
-		r = raw_run(w, out, data + start, at - zeros - start,
-			off + start, e);
-	return r ? r : zero_piece(out, off + at - zeros, zeros, e);
+	return r;
 }
 
 static int do_gap(struct ingest_worker *w, pieces *out, const struct piece *p,

@@ -15,11 +15,16 @@ struct input_attachment {
 	struct buf data;
 };
 
+struct ova;
+struct input_path;
+
 /* The disks of one image, ready to be imported or inspected. */
 struct input {
 	VEC(struct source *) disks;
 	VEC(struct disk_info) infos; /* one a disk */
 	VEC(struct input_attachment) attachments;
+	VEC(struct ova *) appliances; /* that disks were opened from */
+	VEC(struct input_path *) paths; /* what the resolvers stand on */
 };
 
 struct input_args {
@@ -30,9 +35,11 @@ struct input_args {
 	const struct progress *progress;
 };
 
-/* Opens an image: a file, a block device, "-" (raw from stdin, spooled to an
- * unlinked temporary file). Appends its disks to out. NOTFOUND, IO, CORRUPT,
- * UNSUPPORTED, LIMIT, ARG (unknown format). */
+/* Opens an image: a file or block device (compressed or not, in any container),
+ * an OVA, an OVF or a folder with one, "-" (raw from stdin, spooled to an
+ * unlinked temporary file). Appends its disks to out; may be called again for
+ * further disks of the same image. NOTFOUND, IO, CORRUPT, UNSUPPORTED, LIMIT,
+ * ARG (unknown format). */
 int input_open(const char *path, const struct input_args *a, struct input *out,
 	struct error *e);
 void input_release(struct input *in);
