@@ -8,6 +8,7 @@
 #include <string.h>
 #include "base/checked.h"
 #include "base/limits.h"
+#include "fs/kinds.h"
 #include "fs/label.h"
 #include "fs/table.h"
 
@@ -229,6 +230,11 @@ static int iso_open(const struct fs_open_args *args, struct fs **out,
 	if (!(((struct iso_record *)(void *)rec)->flags & ISO_DIRECTORY))
 		return error_at(e, ERR_CORRUPT, f->fs.root,
 			"iso9660: the root is not a directory");
+	if (kind_udf_vrs(f->src))
+		finding_report(f->findings, FINDING_FS_UNSUPPORTED,
+			FINDING_NO_OFFSET, NULL,
+			"iso9660: the volume is UDF as well, which may hold "
+			"more files; only its ISO 9660 side is read");
 	if (d.boot_catalog)
 		iso_boot_report(f, d.boot_catalog);
 	*out = &steal_ptr(f)->fs;
