@@ -128,6 +128,17 @@
 #define LIMIT_OVF_DISKS 1024u
 /* The manifest: a line of 200 bytes a member. */
 #define LIMIT_OVA_MANIFEST (1 * MIB)
+/* Symlinks followed by one lookup: Linux's own MAXSYMLINKS. */
+#define LIMIT_VIEW_SYMLINKS 40
+/* A path with the targets of its symlinks put in: one target and a path. */
+#define LIMIT_VIEW_PATH (LIMIT_SYMLINK + 4096)
+/* An fstab that is read, and the mounts it makes; real ones have dozens. */
+#define LIMIT_VIEW_FSTAB (1 * MIB)
+#define LIMIT_VIEW_MOUNTS 1024
+/* A named stream that is read into memory as an attribute's value. */
+#define LIMIT_VIEW_STREAM (16 * MIB)
+/* Subvolumes of one volume that are tried as the root. */
+#define LIMIT_VIEW_SUBVOLUMES 1024
 
 /* ISO 9660: extents of one file (4 GiB each: 16 TiB), and bytes of one
  * directory (LIMIT_DIR_ENTRIES records of the largest size). */

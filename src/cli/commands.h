@@ -6,6 +6,7 @@
 #include "cli/cli.h"
 
 extern const struct command cmd_init, cmd_import, cmd_export, cmd_log,
-	cmd_completion, cmd_help, cmd_version;
+	cmd_ls, cmd_cat,
+	cmd_branch, cmd_tag, cmd_completion, cmd_help, cmd_version;
 
 #endif

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
+#include "cli/commands.h"
+#include "cli/json.h"
+#include "cli/target.h"
+
+static const struct cli_option options[] = {
+	{ 'l', "long", NULL, "mode, links, owner, size, time", 0 },
+	{ 'R', "recursive", NULL, "folders in folders too", 0 },
+	{ 'd', "directory", NULL, "the folder itself, not what is in it", 0 },
+	{ 0, NULL, NULL, NULL, 0 },
+};
+
+struct ls {
+	struct cli *c;
+	struct json json;
+	bool all, details;
+};
+
+static void put_long(const struct ls *ls, const struct entry *x)
+{
+	char mode[11], date[32], size[32];
+
+	if (x->type == ENTRY_CHAR || x->type == ENTRY_BLOCK)
+		snprintf(size, sizeof(size), "%u, %u", x->rdev_major,
+			x->rdev_minor);
+	else
+		snprintf(size, sizeof(size), "%" PRIu64, x->size);
+	/* "2026-11-21T10:20:30Z" as "2026-11-21 10:20" */
+	format_time(x->mtime, date);
+	if (date[0] && date[10] == 'T') {
+		date[10] = ' ';
+		date[16] = 0;
+	}
+	printf("%s%c %3u %5u %5u %11s %s ", mode_text(x, mode),
+		x->xattrs.len ? '+' : ' ', x->nlink, x->uid, x->gid, size,
+		date);
+	(void)ls;
+}
+
+static const char *colour(const struct ls *ls, const struct entry *x)
+{
+	switch (x->type) {
+	case ENTRY_DIR:
+		return cli_color(ls->c, "\033[01;34m");
+	case ENTRY_SYMLINK:
+		return cli_color(ls->c, "\033[01;36m");
+	case ENTRY_FILE:
+		return x->mode & 0111 ? cli_color(ls->c, "\033[01;32m") : "";
+	default:
+		return cli_color(ls->c, "\033[01;33m");
+	}
+}
+
+static void put(struct ls *ls, const char *name, const struct entry *x)
+{
+	const char *on = ls->c->color ? colour(ls, x) : "";
+
+	if (ls->c->json) {
+		json_object(&ls->json, NULL);
+		json_bytes(&ls->json, "path", name, strlen(name));
+		json_entry(&ls->json, x);
+		json_object_end(&ls->json);
+		return;
+	}
+	if (ls->details)
+		put_long(ls, x);
+	fputs(on, stdout);
+	cli_put_name(stdout, name, strlen(name));
+	if (*on)
+		fputs("\033[0m", stdout);
+	if (ls->details && x->type == ENTRY_SYMLINK) {
+		fputs(" -> ", stdout);
+		cli_put_name(stdout, x->target.data, x->target.len);
+	}
+	putchar_unlocked(ls->c->null ? 0 : '\n');
+}
+
+static int on_enter(void *ctx, const struct view_item *it)
+{
+	struct ls *ls = ctx;
+
+	if (!it->depth)
+		return 0;
+	put(ls, it->rel, it->x);
+	return ls->all ? progress_check(&ls->c->progress, &ls->c->err)
+		       : VIEW_PRUNE;
+}
+
+static int on_entry(void *ctx, const struct view_item *it)
+{
+	struct ls *ls = ctx;
+	const char *base = strrchr(it->path, '/') + 1;
+
+	put(ls, it->depth ? it->rel : base, it->x);
+	return 0;
+}
+
+static int run(struct cli *c)
+{
+	AUTO_TARGET t = { 0 };
+	struct ls ls = { .c = c,
+		.all = cli_flag(c, "recursive"),
+		.details = cli_flag(c, "long") };
+	struct view_visitor v = { .enter = on_enter, .entry = on_entry,
+		.ctx = &ls };
+	bool self = cli_flag(c, "directory");
+	int r = cli_want_args(c, 1, 1);
+
+	if (!r)
+		r = target_open(c, c->args[0], !ls.details && !self, &t);
+	if (r)
+		return r;
+	cli_pager(c);
+	if (c->json) {
+		json_start(&ls.json, stdout, "ls");
+		json_oid(&ls.json, "commit", &t.rev.commit);
+		json_bytes(&ls.json, "root", t.node.path.data,
+			t.node.path.len);
+		json_array(&ls.json, "entries");
+	}
+	if (self)
+		put(&ls, t.node.path.len > 1
+				? strrchr(buf_str(&t.node.path), '/') + 1
+				: "/",
+			&t.node.x);
+	else
+		r = view_walk(t.view, &t.node, &v, &c->err);
+	if (c->json && !r) {
+		json_array_end(&ls.json);
+		json_end(&ls.json);
+	}
+	return r;
+}
+
+const struct command cmd_ls = {
+	.name = "ls",
+	.synopsis = "REV[:PATH] [-l] [-R] [-d] [-z] [--json]",
+	.summary = "list files of an image",
+	.options = options,
+	.operands = COMPLETE_REV,
+	.run = run,
+};

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside the view: which volume is the root, and what is mounted where. */
+#ifndef STRATA_VIEW_MOUNTS_H
+#define STRATA_VIEW_MOUNTS_H
+
+#include "view/files.h"
+
+/* Sets up v->mounts for the merged view of the volumes that begin on disk (-1:
+ * of all). */
+int view_mount_all(struct view_files *v, int disk, struct error *e);
+/* Makes the part prefix of a volume the mount at path; NOTFOUND where there is
+ * no such folder. With replace_root it becomes mounts[0]. */
+int view_mount_add(struct view_files *v, const char *path, size_t volume,
+	const char *prefix, bool replace_root, struct error *e);
+void view_mounts_clear(struct view_files *v);
+/* Does the volume begin on this disk? */
+bool view_on_disk(const struct image_volume *v, int disk);
+
+void view_decoder_free(struct view_decoder *d);
+
+#endif
