@@ -5,6 +5,7 @@
 #include <time.h>
 #include "cli/commands.h"
 #include "cli/json.h"
+#include "ops/discard.h"
 #include "ops/import.h"
 #include "ops/input.h"
 
@@ -19,6 +20,8 @@ static const struct cli_option options[] = {
 	{ 0, "allow-backing", "PATH",
 		"a file or folder that the image may name (repeatable)",
 		COMPLETE_FILE },
+	{ 0, "free-space", "POLICY",
+		"keep (exact, the default) or discard (reads as zeros)", 0 },
 	{ 0, "annotate", "K=V", "an annotation (repeatable)", 0 },
 	{ 0, "sha256", NULL, "also record the SHA-256 of each raw disk", 0 },
 	{ 0, "verify", NULL, "rebuild from the library and compare", 0 },
@@ -35,7 +38,8 @@ static double now(void)
 }
 
 static void print_json(const char *branch, const struct import_result *res,
-	const struct cli_findings *found, double seconds)
+	const struct cli_findings *found, const uint64_t *discarded,
+	double seconds)
 {
 	struct json j;
 	char digest[DIGEST_TEXT];
@@ -64,6 +68,8 @@ static void print_json(const char *branch, const struct import_result *res,
 	json_u64(&j, "new_blobs", res->new_blobs);
 	json_u64(&j, "new_bytes", res->new_bytes);
 	json_u64(&j, "stored_bytes", res->stored_bytes);
+	if (discarded)
+		json_u64(&j, "discarded_bytes", *discarded);
 	json_findings(&j, found);
 	json_real(&j, "seconds", seconds);
 	json_end(&j);
@@ -99,6 +105,23 @@ static void print_text(const char *branch, const struct import_result *res,
 		cli_size(res->stored_bytes, s), seconds);
 }
 
+/* Replaces each disk by one without its free space. */
+static int discard(struct cli *c, struct input *in,
+	const struct finding_sink *findings, uint64_t *out_bytes)
+{
+	AUTO_FREE struct source **masked =
+		calloc(in->disks.len + 1, sizeof(struct source *));
+	int r = masked ? discard_free_space(in->disks.items, in->disks.len,
+				 findings, masked, out_bytes, &c->err)
+		       : error_nomem(&c->err);
+
+	for (size_t i = 0; i < in->disks.len && !r; i++) {
+		source_unref(in->disks.items[i]);
+		in->disks.items[i] = masked[i];
+	}
+	return r;
+}
+
 static int run(struct cli *c)
 {
 	AUTO_INPUT in = { 0 };
@@ -119,14 +142,21 @@ static int run(struct cli *c)
 		.verify = cli_flag(c, "verify"),
 		.progress = &c->progress };
 	struct oid from;
-	uint64_t threads;
+	uint64_t threads, discarded = 0;
+	const char *free_space = cli_opt(c, "free-space");
 	double start = now();
+	char size[32];
 	int r = cli_want_args(c, 1, -1);
 
 	if (!r)
 		r = cli_opt_number(c, "threads", false, 0, &threads);
+	if (!r && free_space && strcmp(free_space, "keep") != 0 &&
+		strcmp(free_space, "discard") != 0)
+		r = cli_usage(c, "--free-space: keep or discard");
 	if (r)
 		return r;
+	if (free_space && !strcmp(free_space, "keep"))
+		free_space = NULL;
 	a.threads = (unsigned)(threads > 64 ? 64 : threads);
 	allow = calloc(c->nvalues + 1, sizeof(char *));
 	annotate = calloc(c->nvalues + 1, sizeof(char *));
@@ -157,6 +187,8 @@ static int run(struct cli *c)
 		c->subject = c->args[i];
 		r = input_open(c->args[i], &ia, &in, &c->err);
 	}
+	if (!r && free_space)
+		r = discard(c, &in, &found.sink, &discarded);
 	if (!r) {
 		if (c->nargs > 1)
 			c->subject = NULL;
@@ -182,9 +214,13 @@ static int run(struct cli *c)
 	if (!r) {
 		c->subject = NULL;
 		if (c->json)
-			print_json(a.branch, &res, &found, now() - start);
+			print_json(a.branch, &res, &found,
+				free_space ? &discarded : NULL, now() - start);
 		else if (!c->quiet)
 			print_text(a.branch, &res, now() - start);
+		if (!c->json && free_space)
+			cli_note(c, "%s of free space and swap left out",
+				cli_size(discarded, size));
 	}
 	if (!c->json)
 		cli_findings_print(c, &found);

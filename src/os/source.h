@@ -132,6 +132,14 @@ int source_overlay_write(struct source *overlay, const void *buf, size_t len,
 int source_cache(struct source *base, size_t block_size, size_t budget,
 	struct source **out, struct error *e);
 
+/* Base (shared) with ranges that read as zeros; they are copied, must be in
+ * order, not empty, not overlap, and lie inside. ARG. */
+struct source_range {
+	uint64_t off, len;
+};
+int source_mask(struct source *base, const struct source_range *ranges,
+	size_t n, struct source **out, struct error *e);
+
 /* Fault injection for tests: reads that touch [off, off+len) fail with IO. */
 int source_faulty(struct source *base, uint64_t off, uint64_t len,
 	struct source **out, struct error *e);
