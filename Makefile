@@ -25,10 +25,16 @@ check:
 	@$(MAKE) --no-print-directory all
 	@tests/run
 
+# Figures against peers: BENCH_ARGS="--only import,store --runs 5"
+bench:
+	@tools/setup bench
+	@$(MAKE) --no-print-directory all
+	@bench/bench.py $(BENCH_ARGS)
+
 install: all
 	@DESTDIR=$(DESTDIR) $(MESON) install -C $(BUILD) --no-rebuild
 
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all demo check install clean
+.PHONY: all demo check bench install clean
