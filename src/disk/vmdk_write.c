@@ -324,6 +324,9 @@ static int vmdk_write(const struct disk_write_args *args, struct error *e)
 
 	if (args->compress)
 		return stream_write(args, e);
+	/* Tables of empty stretches are left as holes. */
+	if (args->out->keeps_old)
+		return error_set(e, ERR_UNSUPPORTED, "vmdk: not onto a device");
 	r = init(&o, args, e);
 	if (!r)
 		r = sparse_run(&o, args, e);

@@ -139,7 +139,7 @@ n=0
 for f in bad-*.ova; do
 	want=$(cat "${f%.ova}.want"); name=${want#*:}
 	if command -v strace >/dev/null; then
-		rc=0; strace -f -e trace=%file,%network -o trace disktool cmp $f a.raw 2>err || rc=$?
+		rc=0; ASAN_OPTIONS=detect_leaks=0 strace -f -e trace=%file,%network -o trace disktool cmp $f a.raw 2>err || rc=$?
 		grep -E 'passwd|socket\(|connect\(|localhost|\.\./' trace && fail "$want: touched"
 	else
 		rc=0; disktool cmp $f a.raw 2>err || rc=$?
