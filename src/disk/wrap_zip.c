@@ -76,7 +76,7 @@ static int find_end(struct source *file, struct end *out, struct error *e)
 /* The 64-bit values, in the order in which the others are all ones. */
 static void zip64(struct cursor extra, struct wrap_member *m, uint64_t *local)
 {
-	while (extra.left >= 4) {
+	while (!extra.bad && extra.left >= 4) {
 		uint16_t id = cur_le16(&extra), n = cur_le16(&extra);
 		struct view v = cur_view(&extra, n);
 		struct cursor c = cursor_make(v.data, v.len);
