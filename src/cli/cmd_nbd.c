@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "base/vec.h"
+#include "cli/commands.h"
+#include "cli/json.h"
+#include "serve/nbd_server.h"
+
+static const struct cli_option options[] = {
+	{ 's', "socket", "PATH", "listen on this Unix socket (default: a "
+				 "private one)",
+		COMPLETE_FILE },
+	{ 'p', "port", "N", "listen on this TCP port", 0 },
+	{ 0, "listen", "ADDR", "TCP: the address (127.0.0.1; * for any)", 0 },
+	{ 'w', "writable", "NAME", "an export that can be written; what is "
+				   "written is lost at the end",
+		0 },
+	{ 0, "disk", "N", "which disk of an image with several", 0 },
+	{ 0, "cache", "SIZE", "decoded data kept in memory", 0 },
+	{ 0, "bootset", "MODE", "off, auto or record", 0 },
+	{ 0, "tls", "MODE", "on or require", 0 },
+	{ 0, "tls-certificates", "DIR", "certificates, as nbdkit wants them",
+		COMPLETE_FILE },
+	{ 0, "tls-psk", "FILE", "pre-shared keys instead", COMPLETE_FILE },
+	{ 0, "tls-verify-peer", NULL, "clients need a certificate", 0 },
+	{ 0, "filter", "NAME", "one of nbdkit's filters (any number)", 0 },
+	{ 0, "param", "KEY=VALUE", "for a filter (any number)", 0 },
+	{ 'd', "fork", NULL, "return when it serves; it goes on", 0 },
+	{ 0, "pidfile", "FILE", "write the server's process id",
+		COMPLETE_FILE },
+	{ 0, NULL, NULL, NULL, 0 },
+};
+
+/* --- the lines to use it --- */
+
+/* For a shell: in quotes where it must be. */
+static void put_quoted(struct buf *b, const char *s)
+{
+	if (*s && !s[strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRST"
+			       "UVWXYZ0123456789-._/:=,+@")]) {
+		buf_addstr(b, s);
+		return;
+	}
+	buf_addch(b, '\'');
+	for (; *s; s++)
+		if (*s == '\'')
+			buf_addstr(b, "'\\''");
+		else
+			buf_addch(b, *s);
+	buf_addch(b, '\'');
+}
+
+/* A value of qemu's and virt-install's lists: commas twice. */
+static void put_value(struct buf *b, const char *s)
+{
+	for (; *s; s++) {
+		if (*s == ',')
+			buf_addch(b, ',');
+		buf_addch(b, *s);
+	}
+}
+
+static void put_xml(struct buf *b, const char *s)
+{
+	for (; *s; s++)
+		switch (*s) {
+		case '&': buf_addstr(b, "&amp;"); break;
+		case '<': buf_addstr(b, "&lt;"); break;
+		case '\'': buf_addstr(b, "&apos;"); break;
+		default: buf_addch(b, *s);
+		}
+}
+
+struct hints {
+	struct buf qemu, overlay, libvirt, virt_install;
+};
+
+static void hint_qemu(const struct nbd_server *s, bool writable,
+	struct hints *h)
+{
+	AUTO_BUF v = BUF_INIT;
+
+	buf_addstr(&v, "file=");
+	put_value(&v, s->uri);
+	buf_printf(&v, ",format=raw,if=virtio%s", writable ? "" : ",snapshot=on");
+	buf_addstr(&h->qemu, "qemu-system-x86_64 -m 2G -drive ");
+	put_quoted(&h->qemu, buf_str(&v));
+	buf_addstr(&h->overlay, "qemu-img create -f qcow2 -F raw -b ");
+	put_quoted(&h->overlay, s->uri);
+	buf_addstr(&h->overlay, " overlay.qcow2");
+}
+
+static void hint_libvirt(const struct nbd_server *s, bool writable, bool tls,
+	struct buf *b)
+{
+	buf_addstr(b, "<disk type='network' device='disk'>"
+		      "<driver name='qemu' type='raw'/>"
+		      "<source protocol='nbd' name='");
+	put_xml(b, s->export);
+	buf_printf(b, "'%s><host ", tls ? " tls='yes'" : "");
+	if (s->socket) {
+		buf_addstr(b, "transport='unix' socket='");
+		put_xml(b, s->socket);
+		buf_addstr(b, "'/>");
+	} else {
+		buf_printf(b, "name='%s' port='%u'/>",
+			strcmp(s->host, "*") ? s->host : "localhost", s->port);
+	}
+	buf_addstr(b, "</source><target dev='vda' bus='virtio'/>");
+	if (!writable)
+		buf_addstr(b, "<transient/>");
+	buf_addstr(b, "</disk>");
+}
+
+static void hint_virt_install(const struct nbd_server *s, bool writable,
+	struct buf *b)
+{
+	AUTO_BUF v = BUF_INIT;
+
+	buf_addstr(&v, "source.protocol=nbd,source.name=");
+	put_value(&v, s->export);
+	if (s->socket) {
+		buf_addstr(&v, ",source.host0.transport=unix,"
+			       "source.host0.socket=");
+		put_value(&v, s->socket);
+	} else {
+		buf_printf(&v, ",source.host0.name=%s,source.host0.port=%u",
+			strcmp(s->host, "*") ? s->host : "localhost", s->port);
+	}
+	buf_printf(&v, ",driver.type=raw,target.bus=virtio%s",
+		writable ? "" : ",transient=on");
+	buf_addstr(b, "virt-install --import --memory 2048 "
+		      "--osinfo detect=on,require=off --disk ");
+	put_quoted(b, buf_str(&v));
+}
+
+static void report(struct cli *c, const struct nbd_server *s,
+	const struct revision *rev, const struct nbd_server_args *a)
+{
+	struct hints h = { 0 };
+	bool w = a->writable != NULL;
+
+	hint_qemu(s, w, &h);
+	hint_libvirt(s, w, a->tls != NULL, &h.libvirt);
+	hint_virt_install(s, w, &h.virt_install);
+	if (c->json) {
+		struct json j;
+
+		json_start(&j, stdout, "nbd");
+		json_str(&j, "uri", s->uri);
+		json_str(&j, "export", s->export);
+		if (rev->branch || a->rev)
+			json_oid(&j, "commit", &rev->commit);
+		else
+			json_null(&j, "commit");
+		json_u64(&j, "disk", a->disk);
+		json_str(&j, "socket", s->socket);
+		json_str(&j, "host", s->socket ? NULL : s->host);
+		if (s->socket)
+			json_null(&j, "port");
+		else
+			json_u64(&j, "port", s->port);
+		json_bool(&j, "read_only", !w);
+		json_bool(&j, "tls", a->tls != NULL);
+		json_i64(&j, "pid", s->pid);
+		json_str(&j, "qemu", buf_str(&h.qemu));
+		json_str(&j, "overlay", buf_str(&h.overlay));
+		json_str(&j, "libvirt", buf_str(&h.libvirt));
+		json_str(&j, "virt_install", buf_str(&h.virt_install));
+		json_end(&j);
+	} else if (c->quiet) {
+		printf("%s\n", s->uri);
+	} else {
+		printf("URI:          %s\n"
+		       "qemu:         %s\n"
+		       "overlay:      %s\n"
+		       "libvirt:      %s\n"
+		       "virt-install: %s\n",
+			s->uri, buf_str(&h.qemu), buf_str(&h.overlay),
+			buf_str(&h.libvirt), buf_str(&h.virt_install));
+		if (w)
+			printf("What is written is lost when the server "
+			       "ends.\n");
+	}
+	fflush(stdout);
+	buf_release(&h.qemu);
+	buf_release(&h.overlay);
+	buf_release(&h.libvirt);
+	buf_release(&h.virt_install);
+}
+
+/* Runs the words behind "--" with "{}" replaced by the URI (also $uri);
+ * returns its exit code. */
+static int run_command(struct cli *c, const struct nbd_server *s)
+{
+	VEC(char *) argv = { 0 };
+	int status = 0;
+	pid_t pid;
+
+	for (int i = 0; i < c->nafter; i++)
+		if (!vec_push(&argv, !strcmp(c->after[i], "{}") ? s->uri
+								: c->after[i]))
+			return error_nomem(&c->err);
+	if (!vec_push(&argv, NULL))
+		return error_nomem(&c->err);
+	fflush(NULL);
+	pid = fork();
+	if (!pid) {
+		setenv("uri", s->uri, 1);
+		execvp(argv.items[0], argv.items);
+		cli_error("%s: %s", argv.items[0], strerror(errno));
+		_exit(127);
+	}
+	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	vec_release(&argv);
+	if (pid < 0)
+		return error_errno(&c->err, "fork");
+	return WIFEXITED(status) ? WEXITSTATUS(status)
+				 : 128 + WTERMSIG(status);
+}
+
+static const char **values_of(struct cli *c, const char *name)
+{
+	const char **v = calloc(c->nvalues + 1, sizeof(*v));
+
+	for (size_t i = 0; v && i < c->nvalues; i++)
+		v[i] = cli_opt_at(c, name, i);
+	return v;
+}
+
+static int check_options(struct cli *c, struct nbd_server_args *a)
+{
+	uint64_t disk, port;
+	int r = cli_opt_number(c, "disk", false, 0, &disk);
+
+	if (!r)
+		r = cli_opt_number(c, "port", false, 0, &port);
+	if (!r)
+		r = cli_opt_number(c, "cache", true, 0, &a->cache);
+	if (r)
+		return r;
+	if (port > 65535 || (!port && cli_flag(c, "port")))
+		return cli_usage(c, "--port: 1 to 65535");
+	if (disk > 4095)
+		return cli_usage(c, "--disk: 0 to 4095");
+	if (a->cache && a->cache < (8u << 20))
+		return cli_usage(c, "--cache: at least 8M");
+	if (a->socket && port)
+		return cli_usage(c, "--socket or --port, not both");
+	if (a->listen && !port)
+		return cli_usage(c, "--listen goes with --port");
+	if (a->tls && strcmp(a->tls, "on") && strcmp(a->tls, "require"))
+		return cli_usage(c, "--tls: on or require");
+	if (a->bootset && strcmp(a->bootset, "off") &&
+		strcmp(a->bootset, "auto") && strcmp(a->bootset, "record"))
+		return cli_usage(c, "--bootset: off, auto or record");
+	if (a->writable && !c->nargs)
+		return cli_usage(c, "--writable wants REV");
+	if (a->background && c->after)
+		return cli_usage(c, "--fork or a command, not both");
+	a->port = (unsigned)port;
+	a->disk = (unsigned)disk;
+	return 0;
+}
+
+static int check_revision(struct cli *c, struct revision *rev,
+	struct nbd_server_args *a)
+{
+	AUTO_COMMIT co = { 0 };
+	AUTO_IMAGE im = { 0 };
+	int r = library_revision(c->lib, c->args[0], rev, &c->err);
+
+	if (r)
+		return r;
+	if (rev->path)
+		return cli_usage(c, "nbd serves whole disks; for files use "
+				    "'strata mount'");
+	if (rev->disk >= 0)
+		a->disk = (unsigned)rev->disk;
+	r = library_get_commit(c->lib, &rev->commit, &co, &c->err);
+	if (!r)
+		r = library_get_image(c->lib, &co.image, &im, &c->err);
+	if (!r && a->disk >= im.disks.len)
+		r = error_set(&c->err, ERR_NOTFOUND,
+			"%s has %zu disk%s, not a disk %u", c->args[0],
+			im.disks.len, im.disks.len == 1 ? "" : "s", a->disk);
+	a->rev = c->args[0];
+	return r;
+}
+
+static int run(struct cli *c)
+{
+	AUTO_REVISION rev = { 0 };
+	AUTO_NBD_SERVER server = { 0 };
+	AUTO_FREE const char **filters = values_of(c, "filter");
+	AUTO_FREE const char **params = values_of(c, "param");
+	AUTO_FREE char *path = NULL;
+	struct nbd_server_args a = { .socket = cli_opt(c, "socket"),
+		.listen = cli_opt(c, "listen"),
+		.writable = cli_opt(c, "writable"),
+		.bootset = cli_opt(c, "bootset"),
+		.tls = cli_opt(c, "tls"),
+		.tls_certificates = cli_opt(c, "tls-certificates"),
+		.tls_psk = cli_opt(c, "tls-psk"),
+		.tls_verify_peer = cli_flag(c, "tls-verify-peer"),
+		.filters = filters,
+		.params = params,
+		.background = cli_flag(c, "fork"),
+		.pidfile = cli_opt(c, "pidfile"),
+		.cancel = c->progress.cancel };
+	int r = filters && params ? cli_want_args(c, 0, 1)
+				  : error_nomem(&c->err);
+
+	if (!r)
+		r = check_options(c, &a);
+	if (!r)
+		r = cli_library(c);
+	if (!r && c->nargs)
+		r = check_revision(c, &rev, &a);
+	if (r)
+		return r;
+	path = realpath(c->lib->path, NULL);
+	if (!path)
+		return error_errno(&c->err, "%s", c->lib->path);
+	a.library = path;
+	r = nbd_server_start(&a, &server, &c->err);
+	if (r)
+		return r;
+	if (c->nafter)
+		return run_command(c, &server);
+	report(c, &server, &rev, &a);
+	return a.background ? 0
+			    : nbd_server_wait(&server, c->progress.cancel,
+				      &c->err);
+}
+
+const struct command cmd_nbd = {
+	.name = "nbd",
+	.synopsis = "[REV] [--socket PATH | --port N] [--writable NAME] "
+		    "[-- COMMAND {}]",
+	.summary = "serve disks to boot from or read, over NBD",
+	.options = options,
+	.operands = COMPLETE_REV,
+	.run = run,
+};
