@@ -360,18 +360,35 @@ int tree_builder_finish(struct tree_builder *b, struct oid *out,
 
 /* --- reading --- */
 
+int tree_record_open(const void *data, size_t len, struct cursor *out,
+	unsigned *out_level, struct error *e)
+{
+	struct cursor c = cursor_make(data, len);
+
+	if (cur_u8(&c) != 't' || (*out_level = cur_u8(&c)) >= LEVELS_MAX ||
+		c.bad)
+		return error_set(e, ERR_CORRUPT, "a tree record is damaged");
+	*out = c;
+	return 0;
+}
+
+int tree_record_item(struct cursor *c, struct view *first, struct oid *id,
+	struct error *e)
+{
+	*first = get_view(c, LIMIT_NAME);
+	*id = get_oid(c);
+	return c->bad ? error_set(e, ERR_CORRUPT, "a tree record is damaged")
+		      : 0;
+}
+
 static int frame_load(record_get_fn get, void *ctx, const struct oid *id,
 	struct tree_frame *f, struct error *e)
 {
 	int r = get(ctx, id, &f->data, e);
 
-	if (r)
-		return r;
-	f->at = cursor_make(f->data.data, f->data.len);
-	if (cur_u8(&f->at) != 't' || (f->level = cur_u8(&f->at)) >= LEVELS_MAX ||
-		f->at.bad)
-		return error_set(e, ERR_CORRUPT, "a tree record is damaged");
-	return 0;
+	return r ? r
+		 : tree_record_open(f->data.data, f->data.len, &f->at,
+			   &f->level, e);
 }
 
 static int iter_push(struct tree_iter *it, const struct oid *id,
@@ -415,6 +432,7 @@ int tree_iter_next(struct tree_iter *it, struct entry *out, struct error *e)
 {
 	while (it->frames.len) {
 		struct tree_frame *f = vec_last(&it->frames);
+		struct view first;
 		struct oid id;
 		int r;
 
@@ -427,12 +445,9 @@ int tree_iter_next(struct tree_iter *it, struct entry *out, struct error *e)
 			r = entry_decode(&f->at, out, e);
 			return r ? r : 1;
 		}
-		get_view(&f->at, LIMIT_NAME);
-		id = get_oid(&f->at);
-		if (f->at.bad)
-			return error_set(e, ERR_CORRUPT,
-				"a tree record is damaged");
-		r = iter_push(it, &id, e);
+		r = tree_record_item(&f->at, &first, &id, e);
+		if (!r)
+			r = iter_push(it, &id, e);
 		if (r)
 			return r;
 	}

@@ -126,6 +126,16 @@ int tree_iter_open(struct tree_iter *it, record_get_fn get, void *ctx,
 int tree_iter_next(struct tree_iter *it, struct entry *out, struct error *e);
 void tree_iter_release(struct tree_iter *it);
 
+/* A record by itself, for what goes by records (diff skips those that two
+ * folders share). Level 0 holds entries, see entry_decode; above it are index
+ * items. CORRUPT. */
+int tree_record_open(const void *data, size_t len, struct cursor *out,
+	unsigned *out_level, struct error *e);
+/* The next item of an index: the first name below it (a view into the
+ * record), and the record. CORRUPT. */
+int tree_record_item(struct cursor *c, struct view *first, struct oid *id,
+	struct error *e);
+
 /* Finds a name. The entry's views point into data (an empty buf that the
  * caller releases). NOTFOUND, CORRUPT. */
 int tree_lookup(record_get_fn get, void *ctx, const struct oid *id,
