@@ -24,7 +24,7 @@ static bool set(char **out, const char *s)
 	return *out != NULL;
 }
 
-static int describe_volume(const struct survey_volume *sv,
+int describe_volume(const struct survey_volume *sv,
 	struct image_volume *v, struct error *e)
 {
 	const survey_segments *segs = &sv->devs.items[0].segments;

@@ -68,4 +68,9 @@ int commit_image(struct library *l, struct writer *w, const struct image *im,
 	const struct commit_args *a, struct oid *out_image, struct oid *out,
 	struct error *e);
 
+struct survey_volume;
+/* What an image says of a volume, but its tree. */
+int describe_volume(const struct survey_volume *sv, struct image_volume *v,
+	struct error *e);
+
 #endif

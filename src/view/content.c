@@ -304,6 +304,8 @@ int view_open_file(struct view_files *v, unsigned mount, const char *path,
 		return error_set(e, ERR_UNSUPPORTED,
 			"its content could not be read when the image was "
 			"imported");
+	if (!v->l)
+		return v->backing.open_file(v->backing.ctx, x, out, e);
 	if (store_has(v->l->store, SPACE_CONTENT, &x->id, NULL) ||
 		!v->image.volumes.items[v->mounts.items[mount].volume]
 			 .has_encoded)
@@ -344,6 +346,9 @@ int view_xattr_value(struct view_files *v, const struct xattr *x,
 		buf_add(out, x->value.data, x->value.len);
 		return out->oom ? error_nomem(e) : 0;
 	}
+	if (!v->l)
+		return error_set(e, ERR_UNSUPPORTED,
+			"long attributes are read of stored images only");
 	if (x->size > LIMIT_VIEW_STREAM)
 		return error_set(e, ERR_LIMIT, "a stream of over %llu bytes",
 			(unsigned long long)LIMIT_VIEW_STREAM);

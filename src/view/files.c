@@ -30,6 +30,8 @@ void view_close(struct view_files *v)
 	vec_release(&v->mounts);
 	image_release(&v->image);
 	pthread_mutex_destroy(&v->lock);
+	if (v->backing.close)
+		v->backing.close(v->backing.ctx);
 	free(v);
 }
 
@@ -56,7 +58,7 @@ static int tree_find(struct view_files *v, const struct oid *dir,
 	const void *name, size_t len, struct entry *out, struct buf *data,
 	struct error *e)
 {
-	return damage(tree_lookup(library_get_tree, v->l, dir, name, len, out,
+	return damage(tree_lookup(v->get_tree, v->get_ctx, dir, name, len, out,
 			      data, e),
 		e);
 }
@@ -145,6 +147,19 @@ static int mount_one(struct view_files *v, int disk, const char *volume,
 		volume);
 }
 
+static int mount_volumes(struct view_files *v, int disk, const char *volume,
+	struct error *e)
+{
+	v->merged = !volume;
+	if (disk >= 0 && (size_t)disk >= v->image.disks.len)
+		return error_set(e, ERR_NOTFOUND,
+			"the image has %zu disk%s, not a disk %d",
+			v->image.disks.len,
+			v->image.disks.len == 1 ? "" : "s", disk);
+	return volume ? mount_one(v, disk, volume, e)
+		      : view_mount_all(v, disk, e);
+}
+
 int view_open(struct library *l, const struct oid *image, int disk,
 	const char *volume, struct view_files **out, struct error *e)
 {
@@ -154,17 +169,35 @@ int view_open(struct library *l, const struct oid *image, int disk,
 	if (!v)
 		return error_nomem(e);
 	v->l = l;
-	v->merged = !volume;
+	v->get_tree = library_get_tree;
+	v->get_ctx = l;
 	pthread_mutex_init(&v->lock, NULL);
 	r = library_get_image(l, image, &v->image, e);
-	if (!r && disk >= 0 && (size_t)disk >= v->image.disks.len)
-		r = error_set(e, ERR_NOTFOUND,
-			"the image has %zu disk%s, not a disk %d",
-			v->image.disks.len,
-			v->image.disks.len == 1 ? "" : "s", disk);
 	if (!r)
-		r = volume ? mount_one(v, disk, volume, e)
-			   : view_mount_all(v, disk, e);
+		r = mount_volumes(v, disk, volume, e);
+	if (!r)
+		*out = steal_ptr(v);
+	return r;
+}
+
+int view_open_backed(struct image *image, const struct view_backing *b,
+	int disk, const char *volume, struct view_files **out, struct error *e)
+{
+	AUTO_VIEW v = calloc(1, sizeof(*v));
+	int r;
+
+	if (!v) {
+		image_release(image);
+		b->close(b->ctx);
+		return error_nomem(e);
+	}
+	v->backing = *b;
+	v->get_tree = b->tree;
+	v->get_ctx = b->ctx;
+	v->image = *image;
+	memset(image, 0, sizeof(*image));
+	pthread_mutex_init(&v->lock, NULL);
+	r = mount_volumes(v, disk, volume, e);
 	if (!r)
 		*out = steal_ptr(v);
 	return r;
@@ -248,7 +281,7 @@ static int find_folded(struct view_files *v, const struct oid *dir,
 	struct error *e)
 {
 	struct tree_iter it;
-	int r = tree_iter_open(&it, library_get_tree, v->l, dir, e);
+	int r = tree_iter_open(&it, v->get_tree, v->get_ctx, dir, e);
 
 	if (r)
 		return damage(r, e);
@@ -525,7 +558,7 @@ int view_dir_open(struct view_files *v, const char *path, unsigned mount,
 			out->mounts.items[k] = out->mounts.items[k - 1];
 		out->mounts.items[k] = i;
 	}
-	r = damage(tree_iter_open(&out->it, library_get_tree, v->l, id, e), e);
+	r = damage(tree_iter_open(&out->it, v->get_tree, v->get_ctx, id, e), e);
 	if (r)
 		view_dir_release(out);
 	return r;

@@ -26,8 +26,21 @@ struct view_mount {
 
 struct view_decoder;
 
+/* Where folders and contents come from when the image is not stored: ids are
+ * what their owner makes of them. */
+struct view_backing {
+	record_get_fn tree;
+	int (*open_file)(void *ctx, const struct entry *x, struct source **out,
+		struct error *e);
+	void (*close)(void *ctx);
+	void *ctx;
+};
+
 struct view_files {
-	struct library *l; /* borrowed */
+	struct library *l; /* borrowed; NULL: backing */
+	struct view_backing backing;
+	record_get_fn get_tree;
+	void *get_ctx;
 	struct image image;
 	VEC(struct view_mount) mounts; /* the first is the root */
 	bool merged;
@@ -46,6 +59,13 @@ int view_open(struct library *l, const struct oid *image, int disk,
 void view_close(struct view_files *v);
 DEFINE_CLEANUP_PTR(view_files, struct view_files, view_close)
 #define AUTO_VIEW CLEANUP(cleanup_view_files) struct view_files *
+
+/* The same of an image that is not stored. The image is transferred, and so is
+ * the backing (closed with the view), also on failure. Named streams and long
+ * attributes cannot be read. */
+int view_open_backed(struct image *image, const struct view_backing *b,
+	int disk, const char *volume, struct view_files **out,
+	struct error *e);
 
 /* The same from a commit. */
 int view_open_commit(struct library *l, const struct oid *commit, int disk,
