@@ -153,4 +153,9 @@
  * their sizes is walked, so it bounds work, not memory. */
 #define LIMIT_SQUASHFS_BLOCKS (UINT64_C(1) << 26)
 
+
+/* Changes that diff holds back to find renames among them; more are told as
+ * they come, with renames as files that went and came. */
+#define LIMIT_DIFF_PENDING (64 * MIB)
+
 #endif

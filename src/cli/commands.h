@@ -8,6 +8,7 @@
 extern const struct command cmd_init, cmd_import, cmd_export, cmd_log,
 	cmd_ls, cmd_cat,
 	cmd_nbd,
+	cmd_diff,
 	cmd_branch, cmd_tag, cmd_completion, cmd_help, cmd_version;
 
 #endif

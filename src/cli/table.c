@@ -10,6 +10,7 @@ const struct command *const cli_commands[] = {
 	&cmd_log,
 	&cmd_ls,
 	&cmd_cat,
+	&cmd_diff,
 	&cmd_branch,
 	&cmd_tag,
 	&cmd_help,
