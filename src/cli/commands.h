@@ -10,5 +10,6 @@ extern const struct command cmd_init, cmd_import, cmd_export, cmd_log,
 	cmd_nbd,
 	cmd_diff,
 	cmd_branch, cmd_tag, cmd_completion, cmd_help, cmd_version;
+extern const struct command cmd_verify, cmd_stats;
 
 #endif

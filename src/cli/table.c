@@ -13,6 +13,8 @@ const struct command *const cli_commands[] = {
 	&cmd_diff,
 	&cmd_branch,
 	&cmd_tag,
+	&cmd_verify,
+	&cmd_stats,
 	&cmd_help,
 	&cmd_version,
 	&cmd_completion,

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,6 +13,7 @@
 #include "base/limits.h"
 
 #define MARKER "strata-library"
+#define CHECKSUM "checksum "
 
 char *library_default_path(void)
 {
@@ -76,6 +78,13 @@ int library_init(const char *path, struct error *e)
 		"required\n"
 		"optional\n",
 		LIBRARY_FORMAT);
+	{
+		uint64_t sum = checksum64(text.data, text.len);
+
+		buf_printf(&text, CHECKSUM "%016" PRIx64 "\n", sum);
+	}
+	if (text.oom)
+		return error_nomem(e);
 	return be->ops->put(be, MARKER, text.data, text.len, e);
 }
 
@@ -114,7 +123,37 @@ static int check_marker(const char *path, const char *text, struct error *e)
 	return 0;
 }
 
-int library_open(const char *path, struct library **out, struct error *e)
+/* The last line of the marker is the checksum of those before it. */
+static bool marker_whole(const char *text, size_t len)
+{
+	char want[64];
+	size_t n = sizeof(CHECKSUM) - 1 + 16 + 1;
+
+	if (len < n)
+		return false;
+	snprintf(want, sizeof(want), CHECKSUM "%016" PRIx64 "\n",
+		checksum64(text, len - n));
+	return !memcmp(text + len - n, want, n);
+}
+
+int library_check_marker(struct library *l, struct error *e)
+{
+	const void *p;
+	size_t len;
+	bool whole;
+	int r = l->be->ops->map(l->be, MARKER, &p, &len, e);
+
+	if (r)
+		return r;
+	whole = marker_whole(p, len);
+	l->be->ops->unmap(l->be, p, len);
+	return whole ? 0
+		     : error_set(e, ERR_DAMAGED,
+			       "library: the checksum of %s is wrong", MARKER);
+}
+
+static int open_library(const char *path, bool lenient, struct library **out,
+	struct error *e)
 {
 	struct library *l = calloc(1, sizeof(*l));
 	const void *p = NULL;
@@ -146,12 +185,24 @@ int library_open(const char *path, struct library **out, struct error *e)
 		l->be->ops->unmap(l->be, p, len);
 	}
 	if (!r)
-		r = store_open(l->be, &l->store, e);
+		r = lenient ? store_open_damaged(l->be, &l->store, e)
+			    : store_open(l->be, &l->store, e);
 	if (r)
 		library_close(l);
 	else
 		*out = l;
 	return r;
+}
+
+int library_open(const char *path, struct library **out, struct error *e)
+{
+	return open_library(path, false, out, e);
+}
+
+int library_open_damaged(const char *path, struct library **out,
+	struct error *e)
+{
+	return open_library(path, true, out, e);
 }
 
 void library_close(struct library *l)

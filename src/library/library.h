@@ -35,6 +35,12 @@ int library_init(const char *path, struct error *e);
 /* NOTFOUND where there is none; UNSUPPORTED for a required feature that this
  * program does not know; DAMAGED. */
 int library_open(const char *path, struct library **out, struct error *e);
+/* For verify and repair: index files that are damaged are left out, and
+ * store_bad_index tells them. */
+int library_open_damaged(const char *path, struct library **out,
+	struct error *e);
+/* Is the marker file byte for byte what library_init wrote? DAMAGED. */
+int library_check_marker(struct library *l, struct error *e);
 void library_close(struct library *l);
 DEFINE_CLEANUP_PTR(library, struct library, library_close)
 #define AUTO_LIBRARY CLEANUP(cleanup_library) struct library *
@@ -85,6 +91,10 @@ typedef int (*library_reflog_fn)(void *ctx, const struct reflog_entry *x);
 /* Oldest first. Lines that a crash cut short are left out. */
 int library_reflog(struct library *l, const char *prefix, const char *name,
 	library_reflog_fn fn, void *ctx, struct error *e);
+/* The same; bad (may be NULL) is told of damaged lines, counted from 1. */
+int library_reflog_check(struct library *l, const char *prefix,
+	const char *name, library_reflog_fn fn,
+	int (*bad)(void *ctx, unsigned line), void *ctx, struct error *e);
 
 /* --- revisions --- */
 

@@ -116,6 +116,12 @@ int library_ref_update(struct library *l, const char *prefix, const char *name,
 	buf_addch(&line, '\t');
 	for (const char *p = reason ? reason : ""; *p; p++)
 		buf_addch(&line, (unsigned char)*p < ' ' ? ' ' : *p);
+	/* a checksum, so that verify finds a byte that changed */
+	{
+		uint64_t sum = checksum64(line.data, line.len);
+
+		buf_printf(&line, "\t%016" PRIx64, sum);
+	}
 	if (line.oom)
 		return error_nomem(e);
 	r = l->be->ops->ref_update(l->be, buf_str(&path),
@@ -149,41 +155,74 @@ int library_ref_list(struct library *l, const char *prefix, library_ref_fn fn,
 	return l->be->ops->ref_list(l->be, prefix, list_one, &c, e);
 }
 
-int library_reflog(struct library *l, const char *prefix, const char *name,
-	library_reflog_fn fn, void *ctx, struct error *e)
+/* One line, without its newline, which is changed to hold the strings; false
+ * where it is damaged. */
+static bool reflog_parse(char *p, struct reflog_entry *x)
+{
+	size_t n = strlen(p);
+	char *end, *tab = strrchr(p, '\t');
+	char sum[17];
+
+	if (n < 2 * OID_HEX + 3 || p[OID_HEX] != ' ' ||
+		p[2 * OID_HEX + 1] != ' ' || !tab)
+		return false;
+	snprintf(sum, sizeof(sum), "%016" PRIx64,
+		checksum64(p, (size_t)(tab - p)));
+	if (strcmp(sum, tab + 1) != 0)
+		return false;
+	*tab = 0;
+	if (!hex_decode(p, 32, x->old.b) ||
+		!hex_decode(p + OID_HEX + 1, 32, x->id.b))
+		return false;
+	x->date = strtoll(p + 2 * OID_HEX + 2, &end, 10);
+	tab = strchr(end, '\t');
+	if (*end != ' ' || !tab)
+		return false;
+	*tab = 0;
+	x->author = end + 1;
+	x->reason = tab + 1;
+	return true;
+}
+
+int library_reflog_check(struct library *l, const char *prefix,
+	const char *name, library_reflog_fn fn,
+	int (*bad)(void *ctx, unsigned line), void *ctx, struct error *e)
 {
 	AUTO_BUF path = BUF_INIT, text = BUF_INIT;
-	char *p, *nl;
+	unsigned line = 0;
+	size_t at = 0;
 	int r;
 
 	buf_printf(&path, "%s/%s", prefix, name);
 	r = l->be->ops->ref_log(l->be, buf_str(&path), &text, e);
 	if (r)
 		return r;
-	buf_str(&text);
-	if (text.oom)
-		return error_nomem(e);
-	for (p = (char *)text.data; p && !r; p = nl) {
+	while (at < text.len && !r) {
+		char *p = (char *)text.data + at;
+		char *nl = memchr(p, '\n', text.len - at);
 		struct reflog_entry x = { 0 };
-		char *end, *tab;
 
-		nl = strchr(p, '\n');
-		if (!nl)
+		line++;
+		if (!nl) {
+			/* Cut short by a crash, unless it is whole and just its
+			 * newline is another byte. */
+			text.data[text.len - 1] = 0;
+			if (bad && reflog_parse(p, &x))
+				r = bad(ctx, line);
 			break;
-		*nl++ = 0;
-		if (strlen(p) < 2 * OID_HEX + 3 || p[OID_HEX] != ' ' ||
-			p[2 * OID_HEX + 1] != ' ' ||
-			!hex_decode(p, 32, x.old.b) ||
-			!hex_decode(p + OID_HEX + 1, 32, x.id.b))
-			continue;
-		x.date = strtoll(p + 2 * OID_HEX + 2, &end, 10);
-		tab = strchr(end, '\t');
-		if (*end != ' ' || !tab)
-			continue;
-		*tab = 0;
-		x.author = end + 1;
-		x.reason = tab + 1;
-		r = fn(ctx, &x);
+		}
+		at = (size_t)(nl - (char *)text.data) + 1;
+		*nl = 0;
+		if (strlen(p) == (size_t)(nl - p) && reflog_parse(p, &x))
+			r = fn ? fn(ctx, &x) : 0;
+		else if (bad)
+			r = bad(ctx, line);
 	}
 	return r;
+}
+
+int library_reflog(struct library *l, const char *prefix, const char *name,
+	library_reflog_fn fn, void *ctx, struct error *e)
+{
+	return library_reflog_check(l, prefix, name, fn, NULL, ctx, e);
 }

@@ -42,6 +42,12 @@ struct backend_ops {
 		void *ctx, struct error *e);
 	/* Removing what is not there is not an error. */
 	int (*remove)(struct backend *b, const char *name, struct error *e);
+	/* Makes the removals below a folder durable. */
+	int (*sync)(struct backend *b, const char *prefix, struct error *e);
+	/* Removes (dry: only counts) what uploads of processes that are gone
+	 * left behind. */
+	int (*clean)(struct backend *b, bool dry, uint64_t *files,
+		uint64_t *bytes, struct error *e);
 	/* A small thing, whole and durable; replaces. */
 	int (*put)(struct backend *b, const char *name, const void *data,
 		size_t len, struct error *e);
@@ -68,7 +74,7 @@ struct backend_ops {
 	int (*ref_update)(struct backend *b, const char *name, const char *old,
 		const char *value, const char *log, struct error *e);
 	/* Every ref below the folder prefix, at any depth, sorted by name
-	 * (without the prefix). */
+	 * (without the prefix). The value of one that is damaged is "". */
 	int (*ref_list)(struct backend *b, const char *prefix,
 		backend_ref_fn fn, void *ctx, struct error *e);
 	/* The ref's log, oldest line first; empty where there is none. */

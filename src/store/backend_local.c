@@ -239,6 +239,19 @@ static int local_remove(struct backend *b, const char *name, struct error *e)
 	return 0;
 }
 
+static int local_sync(struct backend *b, const char *prefix, struct error *e)
+{
+	struct local *l = (struct local *)b;
+	AUTO_FD int fd = openat(l->dir, prefix,
+		O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0 && errno == ENOENT)
+		return 0;
+	if (fd < 0 || fsync(fd))
+		return error_errno(e, "library: fsync of %s", prefix);
+	return 0;
+}
+
 /* fsync, rename to name, fsync the folder; the temporary goes on failure. */
 static int publish(struct local *l, int fd, const char *tmp, const char *name,
 	struct error *e)
@@ -271,6 +284,42 @@ static int local_put(struct backend *b, const char *name, const void *data,
 		return r;
 	}
 	return publish(l, fd, tmp, name, e);
+}
+
+/* A file in tmp/ that nobody holds a lock on belongs to a process that is
+ * gone. One that was made this very moment may not have its lock yet. */
+static int local_clean(struct backend *b, bool dry, uint64_t *files,
+	uint64_t *bytes, struct error *e)
+{
+	struct local *l = (struct local *)b;
+	int dir = openat(l->dir, "tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	time_t now = time(NULL);
+	struct dirent *d;
+	DIR *h;
+
+	if (dir < 0 && errno == ENOENT)
+		return 0;
+	h = dir < 0 ? NULL : fdopendir(dir);
+	if (!h)
+		return error_errno(e, "library: folder tmp");
+	while ((d = readdir(h))) {
+		AUTO_FD int fd = -1;
+		struct stat st;
+
+		if (*d->d_name == '.')
+			continue;
+		fd = openat(dir, d->d_name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+		if (fd < 0 || fstat(fd, &st) || !S_ISREG(st.st_mode) ||
+			(st.st_mtime >= now - 2 && st.st_size == 0) ||
+			flock(fd, LOCK_EX | LOCK_NB))
+			continue;
+		if (!dry && unlinkat(dir, d->d_name, 0))
+			continue;
+		++*files;
+		*bytes += (uint64_t)st.st_size;
+	}
+	closedir(h);
+	return 0;
 }
 
 static int local_upload_start(struct backend *b, struct backend_upload **out,
@@ -366,6 +415,29 @@ static int local_ref_read(struct backend *b, const char *name, struct buf *out,
 	return 0;
 }
 
+/* Cuts a last line without its newline off; moves *end. -1: see errno. */
+static int whole_lines(int fd, off_t *end)
+{
+	off_t keep = *end;
+	char c = 0;
+
+	while (keep > 0) {
+		ssize_t n = pread(fd, &c, 1, keep - 1);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n != 1)
+			return -1;
+		if (c == '\n')
+			break;
+		keep--;
+	}
+	if (keep != *end && ftruncate(fd, keep))
+		return -1;
+	*end = keep;
+	return 0;
+}
+
 static int append_log(struct local *l, const char *name, const char *line,
 	struct error *e)
 {
@@ -374,8 +446,8 @@ static int append_log(struct local *l, const char *name, const char *line,
 	int r;
 
 	buf_printf(&path, "logs/%s", name);
-	/* A line that a crash cut short must not swallow the next one: the
-	 * reader skips lines that do not parse. */
+	/* A line that a crash or a full disk cut short must neither swallow the
+	 * next one nor be taken for damage: it is cut off. */
 	buf_printf(&text, "%s\n", line);
 	r = make_parents(l, buf_str(&path), e);
 	if (r)
@@ -384,17 +456,19 @@ static int append_log(struct local *l, const char *name, const char *line,
 		O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
 	if (fd < 0)
 		return error_errno(e, "library: %s", buf_str(&path));
-	{
-		off_t end = lseek(fd, 0, SEEK_END);
-		char last = '\n';
-
-		if (end > 0 && pread(fd, &last, 1, end - 1) == 1 &&
-			last != '\n' && write(fd, "\n", 1) != 1)
-			return error_errno(e, "library: %s", buf_str(&path));
-	}
-	n = write(fd, text.data, text.len);
-	if (n != (ssize_t)text.len || fdatasync(fd))
+	off_t end = lseek(fd, 0, SEEK_END);
+	r = whole_lines(fd, &end);
+	if (r)
 		return error_errno(e, "library: %s", buf_str(&path));
+	n = write(fd, text.data, text.len);
+	if (n != (ssize_t)text.len || fdatasync(fd)) {
+		if (n >= 0 && n != (ssize_t)text.len)
+			errno = ENOSPC;
+		r = error_errno(e, "library: %s", buf_str(&path));
+		/* where this fails, the next one to append cuts it off */
+		(void)!ftruncate(fd, end);
+		return r;
+	}
 	return 0;
 }
 
@@ -541,6 +615,10 @@ static int local_ref_list(struct backend *b, const char *prefix,
 			r = 0; /* removed meanwhile */
 			continue;
 		}
+		if (r == ERR_DAMAGED) {
+			buf_clear(&value);
+			r = 0;
+		}
 		if (!r)
 			r = fn(ctx, names.items[i], buf_str(&value));
 	}
@@ -630,6 +708,8 @@ static const struct backend_ops local_ops = {
 	.unmap = local_unmap,
 	.list = local_list,
 	.remove = local_remove,
+	.sync = local_sync,
+	.clean = local_clean,
 	.put = local_put,
 	.upload_start = local_upload_start,
 	.upload_write = local_upload_write,

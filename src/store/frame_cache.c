@@ -15,6 +15,7 @@ struct node {
 	uint64_t pack, off;
 	unsigned refs;
 	enum { LOADING, READY, FAILED } state;
+	int code; /* of a failure: NOTFOUND makes the caller look again */
 	uint8_t data[];
 };
 
@@ -129,10 +130,11 @@ int frame_cache_get(struct frame_cache *c, uint64_t pack, uint64_t off,
 			*out = &n->f;
 			return 0;
 		}
+		r = n->code;
 		release(c, n);
 		pthread_mutex_unlock(&c->lock);
-		return error_set(e, ERR_DAMAGED,
-			"a frame could not be read (see the error before)");
+		return error_set(e, r, "library: a frame could not be read "
+				       "by another thread either");
 	}
 	n = malloc(sizeof(*n) + len);
 	if (!n) {
@@ -154,6 +156,7 @@ int frame_cache_get(struct frame_cache *c, uint64_t pack, uint64_t off,
 
 	pthread_mutex_lock(&c->lock);
 	n->state = r ? FAILED : READY;
+	n->code = r;
 	pthread_cond_broadcast(&c->loaded);
 	if (r)
 		release(c, n);

@@ -7,7 +7,6 @@
 #include <sys/random.h>
 #include "base/checked.h"
 #include "base/vec.h"
-#include "store/chunklist.h"
 #include "store/frame.h"
 #include "store/store_internal.h"
 
@@ -31,6 +30,7 @@ static void snapshot_free(struct store *s, struct snapshot *sn)
 	for (size_t i = 0; i < sn->n; i++)
 		index_close(s->be, &sn->ix[i]);
 	free(sn->ix);
+	free(sn->bad);
 	free(sn);
 }
 
@@ -65,15 +65,77 @@ static int add_name(void *ctx, const char *name, uint64_t size ATTR_UNUSED,
 	return copy && vec_push((name_list *)ctx, copy) ? 0 : ERR_NOMEM;
 }
 
+static void names_free(name_list *v)
+{
+	for (size_t i = 0; i < v->len; i++)
+		free(v->items[i]);
+	vec_release(v);
+}
+
+static int name_cmp(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static int list_indexes(struct store *s, name_list *out, struct error *e)
+{
+	int r = s->be->ops->list(s->be, "index", add_name, out, e);
+
+	if (r == ERR_NOMEM)
+		error_nomem(e);
+	if (!r && out->len)
+		qsort(out->items, out->len, sizeof(char *), name_cmp);
+	return r;
+}
+
+static int leave_out(struct snapshot *sn, const char *name,
+	const struct error *why)
+{
+	struct bad_index *b = realloc(sn->bad, (sn->nbad + 1) * sizeof(*b));
+
+	if (!b)
+		return ERR_NOMEM;
+	sn->bad = b;
+	snprintf(b[sn->nbad].name, sizeof(b->name), "%s", name);
+	snprintf(b[sn->nbad].why, sizeof(b->why), "%.199s", why->msg);
+	sn->nbad++;
+	return 0;
+}
+
+static int open_indexes(struct store *s, const name_list *names,
+	struct snapshot *sn, struct error *e)
+{
+	int r = 0;
+
+	sn->ix = calloc(names->len + 1, sizeof(*sn->ix));
+	if (!sn->ix)
+		return error_nomem(e);
+	for (size_t i = 0; !r && i < names->len; i++) {
+		struct error why = { 0 };
+
+		r = index_open(s->be, names->items[i], &sn->ix[sn->n], &why);
+		if (!r)
+			sn->n++;
+		else if (s->lenient && r != ERR_NOTFOUND && r != ERR_NOMEM)
+			r = leave_out(sn, names->items[i], &why);
+		else if (e)
+			*e = why;
+	}
+	return r == ERR_NOMEM ? error_nomem(e) : r;
+}
+
 static int load_snapshot(struct store *s, struct snapshot **out,
 	struct error *e)
 {
 	struct snapshot *sn = NULL;
 	int r = 0;
 
-	/* A merge may replace files between listing and opening them. */
-	for (int try = 0; try < 20; try++) {
-		name_list names = { 0 };
+	/* Index files may be replaced between listing and opening them, and a
+	 * listing may show neither the old nor the new: only one that is the
+	 * same before and after is taken. */
+	for (int try = 0; try < 50; try++) {
+		name_list names = { 0 }, again = { 0 };
+		bool same;
 
 		if (sn)
 			snapshot_free(s, sn);
@@ -81,24 +143,17 @@ static int load_snapshot(struct store *s, struct snapshot **out,
 		if (!sn)
 			return error_nomem(e);
 		atomic_init(&sn->refs, 1);
-		r = s->be->ops->list(s->be, "index", add_name, &names, e);
-		if (r == ERR_NOMEM)
-			error_nomem(e);
-		if (!r && names.len) {
-			sn->ix = calloc(names.len, sizeof(*sn->ix));
-			if (!sn->ix)
-				r = error_nomem(e);
-		}
-		for (size_t i = 0; !r && i < names.len; i++) {
-			r = index_open(s->be, names.items[i], &sn->ix[sn->n],
-				e);
-			if (!r)
-				sn->n++;
-		}
-		for (size_t i = 0; i < names.len; i++)
-			free(names.items[i]);
-		vec_release(&names);
-		if (r != ERR_NOTFOUND)
+		r = list_indexes(s, &names, e);
+		if (!r)
+			r = open_indexes(s, &names, sn, e);
+		if (!r)
+			r = list_indexes(s, &again, e);
+		same = names.len == again.len;
+		for (size_t i = 0; same && i < names.len; i++)
+			same = !strcmp(names.items[i], again.items[i]);
+		names_free(&names);
+		names_free(&again);
+		if (r ? r != ERR_NOTFOUND : same)
 			break;
 	}
 	if (r) {
@@ -107,6 +162,18 @@ static int load_snapshot(struct store *s, struct snapshot **out,
 	}
 	*out = sn;
 	return 0;
+}
+
+bool store_bad_index(struct store *s, size_t i, const char **out_name,
+	const char **out_why)
+{
+	/* The snapshot of an open store changes only by store_refresh, which
+	 * who asks this does not call meanwhile. */
+	if (i >= s->snap->nbad)
+		return false;
+	*out_name = s->snap->bad[i].name;
+	*out_why = s->snap->bad[i].why;
+	return true;
 }
 
 int store_refresh(struct store *s, struct error *e)
@@ -124,7 +191,8 @@ int store_refresh(struct store *s, struct error *e)
 	return 0;
 }
 
-int store_open(struct backend *be, struct store **out, struct error *e)
+static int open_store(struct backend *be, bool lenient, struct store **out,
+	struct error *e)
 {
 	struct store *s = calloc(1, sizeof(*s));
 	int r;
@@ -132,6 +200,7 @@ int store_open(struct backend *be, struct store **out, struct error *e)
 	if (!s)
 		return error_nomem(e);
 	s->be = be;
+	s->lenient = lenient;
 	s->next_key = 1;
 	pthread_mutex_init(&s->lock, NULL);
 	s->cache = frame_cache_new(DEFAULT_CACHE);
@@ -141,6 +210,17 @@ int store_open(struct backend *be, struct store **out, struct error *e)
 	else
 		*out = s;
 	return r;
+}
+
+int store_open(struct backend *be, struct store **out, struct error *e)
+{
+	return open_store(be, false, out, e);
+}
+
+int store_open_damaged(struct backend *be, struct store **out,
+	struct error *e)
+{
+	return open_store(be, true, out, e);
 }
 
 void store_close(struct store *s)
@@ -381,7 +461,7 @@ static int missing(enum object_space space, const struct oid *id,
 
 /* Finds an object and calls fn on its frame; looks at the folder again where
  * the object, or the pack that holds it, is not there (repacked meanwhile). */
-static int with_object(struct store *s, enum object_space space,
+int store_with_object(struct store *s, enum object_space space,
 	const struct oid *id,
 	int (*fn)(void *ctx, const struct located *at, const uint8_t *data,
 		struct error *e),
@@ -405,7 +485,8 @@ static int with_object(struct store *s, enum object_space space,
 			if (r != ERR_NOTFOUND)
 				return r;
 		}
-		if (try)
+		/* gc may replace packs more than once meanwhile */
+		if (try >= (found ? 4 : 1))
 			return found ? error_set(e, ERR_DAMAGED,
 					       "library: a pack is missing")
 				     : missing(space, id, e);
@@ -462,7 +543,7 @@ int store_get(struct store *s, enum object_space space, const struct oid *id,
 	enum object_kind *out_kind, struct buf *out, struct error *e)
 {
 	struct get g = { .out = out, .id = id };
-	int r = with_object(s, space, id, copy_object, &g, e);
+	int r = store_with_object(s, space, id, copy_object, &g, e);
 
 	if (!r && out_kind)
 		*out_kind = g.kind;
@@ -480,238 +561,6 @@ int store_get_record(struct store *s, enum object_kind kind,
 		r = error_set(e, ERR_DAMAGED, "library: %s is a %s, not a %s",
 			oid_hex(id, hex), object_kind_name(got),
 			object_kind_name(kind));
-	return r;
-}
-
-/* --- blobs, whole or chunked --- */
-
-struct read_whole {
-	void *buf;
-	size_t len;
-	uint64_t off;
-	/* where it is chunked: the list */
-	struct buf list;
-};
-
-static int read_part(void *ctx, const struct located *at, const uint8_t *data,
-	struct error *e)
-{
-	struct read_whole *w = ctx;
-
-	if (at->kind == OBJ_BLOB) {
-		if (!range_inside(w->off, w->len, at->len))
-			return error_at(e, ERR_RANGE, w->off,
-				"read past the end of a blob");
-		memcpy(w->buf, data + w->off, w->len);
-		return 0;
-	}
-	buf_add(&w->list, data, at->len);
-	return w->list.oom ? error_nomem(e) : 1;
-}
-
-static int list_check(const struct buf *l, struct error *e)
-{
-	if (l->len < CHUNKLIST_HEAD || (l->len - CHUNKLIST_HEAD) % CHUNKLIST_ENTRY ||
-		l->data[0] > 1)
-		return error_set(e, ERR_DAMAGED,
-			"library: a list of chunks is damaged");
-	return 0;
-}
-
-static int read_chunk(struct store *s, const uint8_t *entry, void *buf,
-	size_t len, uint64_t off, struct error *e)
-{
-	struct read_whole w = { .buf = buf, .len = len, .off = off };
-	struct oid id;
-	int r;
-
-	memcpy(id.b, entry, 32);
-	r = with_object(s, SPACE_CONTENT, &id, read_part, &w, e);
-	if (r == 1)
-		r = error_set(e, ERR_DAMAGED, "library: a chunk is a list");
-	if (r == ERR_RANGE)
-		r = error_set(e, ERR_DAMAGED,
-			"library: a chunk is shorter than its list says");
-	buf_release(&w.list);
-	return r;
-}
-
-/* Reads from a list of chunks; at is where the list's first byte stands. */
-static int read_list(struct store *s, const uint8_t *entries, size_t n,
-	uint64_t at, uint8_t *buf, size_t len, uint64_t off, struct error *e)
-{
-	int r;
-
-	for (size_t i = 0; i < n && len; i++) {
-		uint64_t clen = get_le32(entries + CHUNKLIST_ENTRY * i + 32);
-
-		if (off < at + clen) {
-			size_t take = (size_t)u64_min(at + clen - off, len);
-
-			r = read_chunk(s, entries + CHUNKLIST_ENTRY * i, buf, take,
-				off - at, e);
-			if (r)
-				return r;
-			buf += take;
-			off += take;
-			len -= take;
-		}
-		at += clen;
-	}
-	return len ? error_set(e, ERR_DAMAGED,
-			     "library: a list of chunks is too short")
-		   : 0;
-}
-
-static int get_segment(struct store *s, const uint8_t *entry, struct buf *out,
-	struct error *e)
-{
-	struct oid id;
-	int r;
-
-	memcpy(id.b, entry, 32);
-	r = store_get_record(s, OBJ_SEGMENT, &id, out, e);
-	if (!r)
-		r = list_check(out, e);
-	if (!r && out->data[0] != 0)
-		r = error_set(e, ERR_DAMAGED, "library: a segment of segments");
-	return r;
-}
-
-/* The length that all segments but the last have. */
-static uint64_t segment_len(const struct buf *l)
-{
-	return l->len > CHUNKLIST_HEAD ? get_le32(l->data + CHUNKLIST_HEAD + 32) : 1;
-}
-
-int store_read_blob(struct store *s, const struct oid *id, void *buf_arg,
-	size_t len, uint64_t off, struct error *e)
-{
-	struct read_whole w = { .buf = buf_arg, .len = len, .off = off };
-	uint8_t *buf = buf_arg;
-	uint64_t seg;
-	size_t n;
-	int r;
-
-	if (oid_equal(id, &oid_empty))
-		return len || off ? error_at(e, ERR_RANGE, off,
-					    "read past the end of a blob")
-				  : 0;
-	r = with_object(s, SPACE_CONTENT, id, read_part, &w, e);
-	if (r != 1)
-		goto out;
-	r = list_check(&w.list, e);
-	if (r)
-		goto out;
-	if (!range_inside(off, len, get_le64(w.list.data + 1))) {
-		r = error_at(e, ERR_RANGE, off, "read past the end of a blob");
-		goto out;
-	}
-	n = (w.list.len - CHUNKLIST_HEAD) / CHUNKLIST_ENTRY;
-	if (w.list.data[0] == 0) {
-		r = read_list(s, w.list.data + CHUNKLIST_HEAD, n, 0, buf, len, off,
-			e);
-		goto out;
-	}
-	seg = segment_len(&w.list);
-	while (len && !r) {
-		AUTO_BUF list = BUF_INIT;
-		uint64_t i = seg ? off / seg : n;
-		size_t take;
-
-		if (i >= n) {
-			r = error_set(e, ERR_DAMAGED,
-				"library: a list of segments is too short");
-			break;
-		}
-		take = (size_t)u64_min(seg - off % seg, len);
-		r = get_segment(s, w.list.data + CHUNKLIST_HEAD + CHUNKLIST_ENTRY * i,
-			&list, e);
-		if (!r)
-			r = read_list(s, list.data + CHUNKLIST_HEAD,
-				(list.len - CHUNKLIST_HEAD) / CHUNKLIST_ENTRY, i * seg,
-				buf, take, off, e);
-		buf += take;
-		off += take;
-		len -= take;
-	}
-out:
-	buf_release(&w.list);
-	return r;
-}
-
-int store_blob_size(struct store *s, const struct oid *id, uint64_t *out,
-	struct error *e)
-{
-	AUTO_BUF b = BUF_INIT;
-	enum object_kind kind;
-	struct object_info info;
-	int r;
-
-	if (oid_equal(id, &oid_empty)) {
-		*out = 0;
-		return 0;
-	}
-	r = store_stat(s, SPACE_CONTENT, id, &info, e);
-	if (r)
-		return r;
-	if (info.kind == OBJ_BLOB) {
-		*out = info.len;
-		return 0;
-	}
-	r = store_get(s, SPACE_CONTENT, id, &kind, &b, e);
-	if (!r)
-		r = list_check(&b, e);
-	if (!r)
-		*out = get_le64(b.data + 1);
-	return r;
-}
-
-static int parts_of(const uint8_t *entries, size_t n, enum object_space space,
-	store_part_fn fn, void *ctx)
-{
-	int r = 0;
-
-	for (size_t i = 0; i < n && !r; i++) {
-		struct oid id;
-
-		memcpy(id.b, entries + CHUNKLIST_ENTRY * i, 32);
-		r = fn(ctx, space, &id, get_le32(entries + CHUNKLIST_ENTRY * i + 32));
-	}
-	return r;
-}
-
-int store_blob_parts(struct store *s, const struct oid *id, store_part_fn fn,
-	void *ctx, struct error *e)
-{
-	AUTO_BUF b = BUF_INIT;
-	enum object_kind kind;
-	size_t n;
-	int r;
-
-	if (oid_equal(id, &oid_empty))
-		return 0;
-	r = store_get(s, SPACE_CONTENT, id, &kind, &b, e);
-	if (r || kind == OBJ_BLOB)
-		return r;
-	r = list_check(&b, e);
-	if (r)
-		return r;
-	n = (b.len - CHUNKLIST_HEAD) / CHUNKLIST_ENTRY;
-	if (b.data[0] == 0)
-		return parts_of(b.data + CHUNKLIST_HEAD, n, SPACE_CONTENT, fn, ctx);
-	for (size_t i = 0; i < n && !r; i++) {
-		const uint8_t *entry = b.data + CHUNKLIST_HEAD + CHUNKLIST_ENTRY * i;
-		AUTO_BUF list = BUF_INIT;
-
-		r = parts_of(entry, 1, SPACE_RECORD, fn, ctx);
-		if (!r)
-			r = get_segment(s, entry, &list, e);
-		if (!r)
-			r = parts_of(list.data + CHUNKLIST_HEAD,
-				(list.len - CHUNKLIST_HEAD) / CHUNKLIST_ENTRY,
-				SPACE_CONTENT, fn, ctx);
-	}
 	return r;
 }
 

@@ -20,6 +20,12 @@ struct store;
 /* Opens the store behind a back end (borrowed until store_close). DAMAGED, IO,
  * NOMEM. Cost: one folder listing, one mmap an index file. */
 int store_open(struct backend *be, struct store **out, struct error *e);
+/* The same, leaving out index files that are damaged. */
+int store_open_damaged(struct backend *be, struct store **out,
+	struct error *e);
+/* The i-th index file that was left out and why; false: there are no more. */
+bool store_bad_index(struct store *s, size_t i, const char **out_name,
+	const char **out_why);
 void store_close(struct store *s);
 DEFINE_CLEANUP_PTR(store, struct store, store_close)
 

@@ -34,6 +34,11 @@ struct snapshot {
 	_Atomic unsigned refs;
 	size_t n;
 	struct index *ix;
+	size_t nbad; /* left out: the store was opened as damaged */
+	struct bad_index {
+		char name[48];
+		char why[200];
+	} *bad;
 };
 
 struct store {
@@ -44,6 +49,7 @@ struct store {
 	struct pack *packs[256]; /* by first byte of the id */
 	unsigned open_packs;
 	uint64_t clock, next_key;
+	bool lenient; /* damaged index files are left out */
 };
 
 struct snapshot *store_snapshot(struct store *s);
@@ -63,12 +69,23 @@ bool snapshot_find(const struct snapshot *sn, enum object_space space,
 bool index_located(const struct index *ix, enum object_space space,
 	uint64_t pos, struct located *out);
 
+/* Finds an object and calls fn on its bytes; looks at the folder again where
+ * the object, or the pack that holds it, is not there (repacked meanwhile). */
+int store_with_object(struct store *s, enum object_space space,
+	const struct oid *id,
+	int (*fn)(void *ctx, const struct located *at, const uint8_t *data,
+		struct error *e),
+	void *ctx, struct error *e);
+
 /* The decoded frame; give it back with frame_cache_put(s->cache, f). */
 int store_frame(struct store *s, const struct located *at,
 	struct cached_frame **out, struct error *e);
 /* Reads bytes of a pack, through the bounded set of open ones. */
 int store_pack_read(struct store *s, const uint8_t id[16], void *buf,
 	size_t len, uint64_t off, struct error *e);
+
+struct census;
+struct store *census_store(const struct census *c);
 
 void pack_name(const uint8_t id[16], char out[64]);
 
