@@ -157,5 +157,17 @@
 /* Changes that diff holds back to find renames among them; more are told as
  * they come, with renames as files that went and came. */
 #define LIMIT_DIFF_PENDING (64 * MIB)
+/* LVM2: bytes of metadata of all groups together (a group of 1000 volumes has
+ * 500 KiB), values in one of them (56 bytes each), nesting (LVM writes 4). */
+#define LIMIT_LVM_TEXT (8 * MIB)
+#define LIMIT_LVM_NODES 500000
+#define LIMIT_LVM_DEPTH 16
+#define LIMIT_LVM_PVS 65536
+/* Logical volumes of one scan, and pieces of all of them: 24 bytes each. A
+ * striped volume has a piece a stripe: 64 GiB with stripes of 64 KiB. */
+#define LIMIT_VOLUMES 65536
+#define LIMIT_VOLUME_SEGMENTS (1 << 20)
+/* Devices of an MD array: what its superblock of one sector more can name. */
+#define LIMIT_MD_DISKS 1920
 
 #endif
