@@ -1,0 +1,1 @@
+OTTSbeYa;ìbK

@@ -1,0 +1,1 @@
+wîŠKws©FwsÌq
