@@ -2,7 +2,7 @@
 #include <errno.h>
 #include "base/checked.h"
 #include "cli/commands.h"
-#include "cli/target.h"
+#include "cli/content.h"
 
 #define WINDOW (1 << 20)
 
@@ -23,23 +23,25 @@ static int copy(struct cli *c, struct source *src, uint8_t *buf)
 	return 0;
 }
 
-static int run(struct cli *c)
+int content_to_stdout(struct cli *c, const char *text, struct target *t)
 {
 	AUTO_FREE uint8_t *buf = malloc(WINDOW);
+	AUTO_SOURCE src = NULL;
+	int r = buf ? target_open_path(c, text, true, t) : error_nomem(&c->err);
+
+	if (!r)
+		r = view_open_file(t->view, t->node.mount,
+			buf_str(&t->node.path), &t->node.x, &src, &c->err);
+	return r ? r : copy(c, src, buf);
+}
+
+static int run(struct cli *c)
+{
 	AUTO_TARGET t = { 0 };
-	int r = buf ? cli_want_args(c, 1, -1) : error_nomem(&c->err);
+	int r = cli_want_args(c, 1, -1);
 
-	for (int i = 0; i < c->nargs && !r; i++) {
-		AUTO_SOURCE src = NULL;
-
-		r = target_open_path(c, c->args[i], true, &t);
-		if (!r)
-			r = view_open_file(t.view, t.node.mount,
-				buf_str(&t.node.path), &t.node.x, &src,
-				&c->err);
-		if (!r)
-			r = copy(c, src, buf);
-	}
+	for (int i = 0; i < c->nargs && !r; i++)
+		r = content_to_stdout(c, c->args[i], &t);
 	return r;
 }
 

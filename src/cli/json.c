@@ -5,13 +5,19 @@
 #include <string.h>
 #include "library/library.h"
 
+static void put_escaped(FILE *f, const uint8_t *p, size_t len);
+
 static void key(struct json *j, const char *k)
 {
 	if (!(j->first >> j->depth & 1))
 		putc_unlocked(',', j->f);
 	j->first &= ~(UINT64_C(1) << j->depth);
-	if (k)
-		fprintf(j->f, "\"%s\":", k);
+	if (!k)
+		return;
+	putc_unlocked('"', j->f);
+	put_escaped(j->f, (const uint8_t *)k, strlen(k));
+	putc_unlocked('"', j->f);
+	putc_unlocked(':', j->f);
 }
 
 static void open_level(struct json *j, const char *k, char c)
@@ -111,10 +117,46 @@ static void put_base64(FILE *f, const uint8_t *p, size_t len)
 	}
 }
 
+/* What stands between quotes. Bytes that are not UTF-8 (in a key: a value has
+ * another form) become U+FFFD. */
+static void put_escaped(FILE *f, const uint8_t *p, size_t len)
+{
+	size_t plain = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		bool bad = false;
+
+		if (p[i] >= ' ' && p[i] != '"' && p[i] != '\\' &&
+			p[i] != 127 && p[i] < 0x80)
+			continue;
+		if (p[i] >= 0x80) {
+			size_t n = utf8_len(p + i, len - i);
+
+			if (n) {
+				i += n - 1;
+				continue;
+			}
+			bad = true;
+		}
+		fwrite_unlocked(p + plain, 1, i - plain, f);
+		plain = i + 1;
+		if (bad)
+			fputs("\xef\xbf\xbd", f);
+		else if (p[i] == '"' || p[i] == '\\')
+			putc_unlocked('\\', f), putc_unlocked(p[i], f);
+		else if (p[i] == '\n')
+			fputs("\\n", f);
+		else if (p[i] == '\t')
+			fputs("\\t", f);
+		else
+			fprintf(f, "\\u%04x", p[i]);
+	}
+	fwrite_unlocked(p + plain, 1, len - plain, f);
+}
+
 void json_bytes(struct json *j, const char *k, const void *data, size_t len)
 {
 	const uint8_t *p = data;
-	size_t plain = 0;
 
 	key(j, k);
 	if (!is_utf8(p, len)) {
@@ -124,28 +166,7 @@ void json_bytes(struct json *j, const char *k, const void *data, size_t len)
 		return;
 	}
 	putc_unlocked('"', j->f);
-	for (size_t i = 0; i < len; i++) {
-		if (p[i] >= ' ' && p[i] != '"' && p[i] != '\\' && p[i] != 127)
-			continue;
-		fwrite_unlocked(p + plain, 1, i - plain, j->f);
-		plain = i + 1;
-		switch (p[i]) {
-		case '"':
-		case '\\':
-			putc_unlocked('\\', j->f);
-			putc_unlocked(p[i], j->f);
-			break;
-		case '\n':
-			fputs("\\n", j->f);
-			break;
-		case '\t':
-			fputs("\\t", j->f);
-			break;
-		default:
-			fprintf(j->f, "\\u%04x", p[i]);
-		}
-	}
-	fwrite_unlocked(p + plain, 1, len - plain, j->f);
+	put_escaped(j->f, p, len);
 	putc_unlocked('"', j->f);
 }
 
@@ -159,8 +180,13 @@ void json_str(struct json *j, const char *k, const char *s)
 
 void json_u64(struct json *j, const char *k, uint64_t v)
 {
+	char text[24], *p = text + sizeof(text);
+
 	key(j, k);
-	fprintf(j->f, "%" PRIu64, v);
+	do
+		*--p = (char)('0' + v % 10);
+	while (v /= 10);
+	fwrite_unlocked(p, 1, (size_t)(text + sizeof(text) - p), j->f);
 }
 
 void json_i64(struct json *j, const char *k, int64_t v)
@@ -192,7 +218,9 @@ void json_oid(struct json *j, const char *k, const struct oid *id)
 	char hex[OID_HEX + 1];
 
 	key(j, k);
-	fprintf(j->f, "\"%s\"", oid_hex(id, hex));
+	putc_unlocked('"', j->f);
+	fwrite_unlocked(oid_hex(id, hex), 1, OID_HEX, j->f);
+	putc_unlocked('"', j->f);
 }
 
 void json_time(struct json *j, const char *k, int64_t seconds)
