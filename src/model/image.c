@@ -83,7 +83,8 @@ int image_encode(const struct image *im, struct buf *out, struct error *e)
 		put_str(out, d->part_scheme);
 		put_str(out, d->part_uuid);
 		buf_add(out, d->layout.b, 32);
-		buf_add(out, d->digest, 16);
+		buf_le64(out, d->sum.lo);
+		buf_le64(out, d->sum.hi);
 		buf_addch(out, d->has_sha256);
 		if (d->has_sha256)
 			buf_add(out, d->sha256.b, 32);
@@ -156,7 +157,9 @@ static void get_disk(struct cursor *c, struct image_disk *d)
 	d->part_scheme = get_str(c);
 	d->part_uuid = get_str(c);
 	get_bytes(c, d->layout.b, 32);
-	get_bytes(c, d->digest, 16);
+	d->sum.lo = cur_le64(c);
+	d->sum.hi = cur_le64(c);
+	disk_digest_final(&d->sum, d->size, d->digest);
 	d->has_sha256 = cur_u8(c);
 	if (d->has_sha256)
 		get_bytes(c, d->sha256.b, 32);

@@ -45,6 +45,9 @@ struct image_disk {
 	char *part_scheme; /* "gpt", "mbr", "none" */
 	char *part_uuid;   /* of the table */
 	struct oid layout; /* zero: all zeros */
+	/* The sum (codec/digest.h) is what is stored, so that a change can be
+	 * added to it; digest is made from it and the size. */
+	struct disk_digest sum;
 	uint8_t digest[16];
 	bool has_sha256;
 	struct oid sha256; /* of the raw disk */

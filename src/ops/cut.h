@@ -23,6 +23,7 @@ enum cut_flags {
 	CUT_ENCODED = 2, /* on the disk in another form: not stored again */
 	CUT_SLACK = 4,	 /* the slack of its last block is not zero */
 	CUT_HASHED = 8,	 /* hash is set */
+	CUT_REUSED = 16, /* proven to be the base's, not read */
 };
 
 struct cut_file {

@@ -52,9 +52,10 @@ static int add_disk(const struct survey_disk *sd, const struct ingest_disk *id,
 		.sector_size = sd->table.scheme == PART_NONE
 				       ? sd->src->sector_size
 				       : sd->table.sector_size,
-		.layout = id->layout };
+		.layout = id->layout,
+		.sum = id->sum };
 
-	memcpy(d.digest, id->digest, 16);
+	disk_digest_final(&d.sum, d.size, d.digest);
 	if (!set(&d.part_scheme, part_scheme_name(sd->table.scheme)) ||
 		!set(&d.part_uuid, sd->table.uuid) ||
 		!vec_push(&im->disks, d)) {

@@ -18,13 +18,10 @@
 #include "base/limits.h"
 #include "model/layout.h"
 #include "ops/ingest_file.h"
+#include "ops/raw_cut.h"
 
 #define JOB_BYTES (1u * 1024 * 1024)
 #define JOB_PIECES 2048
-/* A gap between files is read in pieces of at most this. */
-#define GAP_MAX (4u * 1024 * 1024)
-/* Blocks of zeros, at multiples of this on the disk, are not stored. */
-#define BLOCK 4096u
 #define RING 256
 
 enum piece_kind { PIECE_ZERO, PIECE_GAP, PIECE_FILE, PIECE_RAW };
@@ -99,7 +96,7 @@ static int cut_gap(struct source *src, uint64_t at, uint64_t end,
 
 	if (r)
 		return r;
-	from = from >= end ? end : u64_max(round_down(from, BLOCK), at);
+	from = from >= end ? end : u64_max(round_down(from, RAW_BLOCK), at);
 	if (from > at) {
 		p->kind = PIECE_ZERO;
 		p->len = from - at;
@@ -107,13 +104,13 @@ static int cut_gap(struct source *src, uint64_t at, uint64_t end,
 	}
 	p->kind = PIECE_GAP;
 	for (;;) {
-		to = u64_min(round_up(to, BLOCK), limit);
+		to = u64_min(round_up(to, RAW_BLOCK), limit);
 		p->len = to - at;
 		if (to == limit)
 			return 0;
 		r = source_next_data(src, to, limit, GAP_MAX, &from, &to, e);
 		if (r || from >= limit ||
-			round_down(from, BLOCK) > at + p->len)
+			round_down(from, RAW_BLOCK) > at + p->len)
 			return r;
 	}
 }
@@ -170,76 +167,29 @@ push:
 
 /* --- working --- */
 
-static int raw_chunk(struct ingest_worker *w, pieces *out, const uint8_t *data,
-	size_t len, uint64_t off, struct error *e)
+struct gap {
+	pieces *out;
+	uint64_t off;
+};
+
+static int on_raw(void *ctx, bool zero, uint64_t len, const struct oid *id,
+	struct error *e)
 {
-	struct piece p = { .off = off, .len = len, .kind = PIECE_RAW };
-	int r = packer_put_blob(w->packer, data, len, &p.id, e);
+	struct gap *g = ctx;
+	struct piece p = { .off = g->off,
+		.len = len,
+		.kind = zero ? PIECE_ZERO : PIECE_RAW };
 
-	if (!r && !vec_push(out, p))
-		r = error_nomem(e);
-	return r;
-}
-
-static int zero_piece(pieces *out, uint64_t off, uint64_t len, struct error *e)
-{
-	struct piece p = { .off = off, .len = len, .kind = PIECE_ZERO };
-
-	return !len || vec_push(out, p) ? 0 : error_nomem(e);
-}
-
-/* Cuts a run of the skeleton where its content says so, in the way in which
- * files are chunked: free space is full of what once were files, and some of
- * them live on, here or in another image. */
-static int raw_run(struct ingest_worker *w, pieces *out, const uint8_t *data,
-	size_t len, uint64_t off, struct error *e)
-{
-	int r = 0;
-
-	while (len && !r) {
-		size_t n = cdc_cut(data, len);
-
-		r = raw_chunk(w, out, data, n, off, e);
-		data += n;
-		off += n;
-		len -= n;
-	}
-	return r;
-}
-
-/* Cuts bytes of the skeleton into zeros and raw chunks. */
-static int cut_raw(struct ingest_worker *w, pieces *out, const uint8_t *data,
-	size_t len, uint64_t off, struct error *e)
-{
-	size_t at = 0;
-	int r = 0;
-
-	while (at < len && !r) {
-		size_t start = at, n;
-		bool zero = true;
-
-		/* a run of blocks that are zeros, or of blocks that are not */
-		for (; at < len; at += n) {
-			bool z;
-
-			n = size_min(BLOCK - (size_t)((off + at) % BLOCK),
-				len - at);
-			z = is_zero(data + at, n);
-			if (at == start)
-				zero = z;
-			else if (z != zero)
-				break;
-		}
-		r = zero ? zero_piece(out, off + start, at - start, e)
-			 : raw_run(w, out, data + start, at - start,
-				   off + start, e);
-	}
-	return r;
+	if (id)
+		p.id = *id;
+	g->off += len;
+	return vec_push(g->out, p) ? 0 : error_nomem(e);
 }
 
 static int do_gap(struct ingest_worker *w, pieces *out, const struct piece *p,
 	struct error *e)
 {
+	struct gap g = { out, p->off };
 	uint8_t *buf;
 	int r;
 
@@ -249,8 +199,11 @@ static int do_gap(struct ingest_worker *w, pieces *out, const struct piece *p,
 		return error_nomem(e);
 	r = source_pread(w->in->src, buf, (size_t)p->len, p->off, e);
 	if (!r)
-		r = ingest_digest(w, buf, (size_t)p->len, p->off, e);
-	return r ? r : cut_raw(w, out, buf, (size_t)p->len, p->off, e);
+		r = ingest_digest(w, (uint32_t)w->in->disk, buf,
+			(size_t)p->len, p->off, e);
+	return r ? r
+		 : raw_cut(w->packer, buf, (size_t)p->len, p->off, on_raw, &g,
+			   e);
 }
 
 /* An extent here of a file that began on another disk: only the digest needs
@@ -269,7 +222,8 @@ static int digest_extent(struct ingest_worker *w, const struct piece *p,
 			return error_nomem(e);
 		r = source_pread(w->in->src, buf, n, p->off + at, e);
 		if (!r)
-			r = ingest_digest(w, buf, n, p->off + at, e);
+			r = ingest_digest(w, (uint32_t)w->in->disk, buf, n,
+				p->off + at, e);
 		if (r)
 			return r;
 		at += n;
@@ -461,8 +415,7 @@ static int step(struct sweep *s, struct ingest_worker *w, struct error *e)
 struct thread {
 	struct sweep *s;
 	pthread_t id;
-	struct disk_digest digest;
-	VEC(uint64_t) edges;
+	struct digest_acc digest;
 	bool started;
 };
 
@@ -484,46 +437,9 @@ static void *run(void *arg)
 	if (r)
 		fail(t->s, r, &e);
 	t->digest = w.digest;
-	memcpy(&t->edges, &w.edges, sizeof(t->edges));
-	memset(&w.edges, 0, sizeof(w.edges));
+	memset(&w.digest, 0, sizeof(w.digest));
 	ingest_worker_release(&w);
 	return NULL;
-}
-
-static int by_number(const void *a, const void *b)
-{
-	const uint64_t *x = a, *y = b;
-
-	return (*x > *y) - (*x < *y);
-}
-
-/* Digest blocks that no worker held as a whole. */
-static int digest_edges(struct source *src, struct thread *t, unsigned n,
-	struct disk_digest *d, struct error *e)
-{
-	VEC(uint64_t) all = { 0 };
-	int r = 0;
-
-	for (unsigned i = 0; i < n && !r; i++)
-		for (size_t k = 0; k < t[i].edges.len && !r; k++)
-			if (!vec_push(&all, t[i].edges.items[k]))
-				r = error_nomem(e);
-	if (all.len)
-		qsort(all.items, all.len, sizeof(uint64_t), by_number);
-	for (size_t i = 0; i < all.len && !r; i++) {
-		uint64_t off = all.items[i] * DISK_DIGEST_BLOCK;
-		uint8_t buf[DISK_DIGEST_BLOCK];
-		size_t len;
-
-		if (i && all.items[i] == all.items[i - 1])
-			continue;
-		len = (size_t)u64_min(DISK_DIGEST_BLOCK, src->size - off);
-		r = source_pread(src, buf, len, off, e);
-		if (!r)
-			disk_digest_add(d, buf, len, off);
-	}
-	vec_release(&all);
-	return r;
 }
 
 static void release(struct sweep *s)
@@ -586,7 +502,7 @@ int ingest_disk(const struct ingest_args *a, size_t disk,
 {
 	unsigned n = a->threads ? a->threads : ingest_threads();
 	struct sweep *s = sweep_new(a, disk);
-	struct disk_digest sum = { 0 };
+	struct digest_acc sum = { 0 };
 	struct thread *t = calloc(n, sizeof(*t));
 	int r;
 
@@ -608,20 +524,21 @@ int ingest_disk(const struct ingest_args *a, size_t disk,
 		if (r && e)
 			*e = s->error;
 	}
-	for (unsigned i = 0; i < n; i++)
-		disk_digest_merge(&sum, &t[i].digest);
+	for (unsigned i = 0; i < n && !r; i++)
+		r = digest_acc_merge(&sum, &t[i].digest, e);
 	if (!r)
-		r = digest_edges(s->in.src, t, n, &sum, e);
+		r = digest_acc_finish(&sum, s->in.src, e);
 	if (!r)
 		r = layout_builder_finish(&s->layout, &out->layout, e);
 	if (!r)
 		r = packer_flush(s->records, e);
 	if (!r) {
-		disk_digest_final(&sum, s->in.src->size, out->digest);
+		out->sum = sum.sum;
 		out->data_bytes = s->data_bytes;
 	}
 	for (unsigned i = 0; i < n; i++)
-		vec_release(&t[i].edges);
+		digest_acc_release(&t[i].digest);
+	digest_acc_release(&sum);
 	free(t);
 	release(s);
 	return r;
@@ -763,6 +680,10 @@ static void *run_rest(void *arg)
 		r = 0;
 	if (!r)
 		r = ingest_worker_finish(&w, &e);
+	pthread_mutex_lock(&rs->lock);
+	for (size_t i = 0; w.gains && !r && i < rs->in.args->ndisks; i++)
+		r = digest_acc_merge(&rs->in.args->gains[i], &w.gains[i], &e);
+	pthread_mutex_unlock(&rs->lock);
 	ingest_worker_release(&w);
 	if (r) {
 		pthread_mutex_lock(&rs->lock);

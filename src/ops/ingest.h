@@ -5,19 +5,26 @@
 #define STRATA_OPS_INGEST_H
 
 #include "ops/cut.h"
+#include "ops/digest_acc.h"
 #include "store/store.h"
 
 struct ingest_disk {
 	struct oid layout;
-	uint8_t digest[16];
+	struct disk_digest sum;
 	uint64_t data_bytes; /* that were not holes */
 };
+
+struct changed_disk; /* ops/ingest_change.h */
 
 struct ingest_args {
 	struct writer *writer;
 	struct source *const *disks;
 	size_t ndisks;
 	struct cut *cut;
+	/* For a change: where each disk differs from its base, and what its
+	 * digest gains there by the files that ingest_rest reads; else NULL. */
+	const struct changed_disk *changes;
+	struct digest_acc *gains;
 	unsigned threads; /* 0: one a processor, at most 16 */
 	const struct progress *progress;
 };

@@ -5,6 +5,7 @@
 #include <string.h>
 #include "base/checked.h"
 #include "base/limits.h"
+#include "ops/ingest_change.h"
 
 /* Files up to this are read once and kept for chunking. */
 #define WHOLE_READ (4u * 1024 * 1024)
@@ -18,6 +19,11 @@ int ingest_worker_init(struct ingest_worker *w, struct ingest *in,
 	w->sha = sha256_new();
 	if (!w->sha)
 		return error_nomem(e);
+	if (in->args->gains && in->disk == SIZE_MAX) {
+		w->gains = calloc(in->args->ndisks + 1, sizeof(*w->gains));
+		if (!w->gains)
+			return error_nomem(e);
+	}
 	return packer_open(in->args->writer, &w->packer, e);
 }
 
@@ -32,31 +38,25 @@ void ingest_worker_release(struct ingest_worker *w)
 	sha256_free(w->sha);
 	buf_release(&w->data);
 	buf_release(&w->scratch);
-	vec_release(&w->edges);
+	digest_acc_release(&w->digest);
+	for (size_t i = 0; w->gains && i < w->in->args->ndisks; i++)
+		digest_acc_release(&w->gains[i]);
+	free(w->gains);
 }
 
-/* Blocks of the digest that data holds in part are noted, and read by
- * themselves at the end: with files and partitions at multiples of 4 KiB there
- * are next to none. */
-int ingest_digest(struct ingest_worker *w, const uint8_t *data, size_t len,
-	uint64_t off, struct error *e)
+int ingest_digest(struct ingest_worker *w, uint32_t disk, const uint8_t *data,
+	size_t len, uint64_t off, struct error *e)
 {
-	uint64_t end = off + len;
-	uint64_t from = round_up(off, DISK_DIGEST_BLOCK);
-	uint64_t to = end == w->in->src->size
-			      ? end
-			      : round_down(end, DISK_DIGEST_BLOCK);
+	const struct ingest_args *a = w->in->args;
+	uint64_t size = a->disks[disk]->size;
 
-	if (from != off &&
-		!vec_push(&w->edges, off / DISK_DIGEST_BLOCK))
-		return error_nomem(e);
-	if (to != end && to >= from &&
-		!vec_push(&w->edges, end / DISK_DIGEST_BLOCK))
-		return error_nomem(e);
-	if (to > from)
-		disk_digest_add(&w->digest, data + (from - off),
-			(size_t)(to - from), from);
-	return 0;
+	if (w->gains)
+		return digest_acc_add_in(&w->gains[disk], size,
+			a->changes[disk].changed, a->changes[disk].nchanged,
+			data, len, off, e);
+	if (disk != w->in->disk)
+		return 0;
+	return digest_acc_add(&w->digest, size, data, len, off, e);
 }
 
 /* First extent of a file that ends behind off. */
@@ -105,9 +105,9 @@ static int read_file(struct ingest_worker *w, const struct cut_file *f,
 		n = u64_min(x->len - in, end - off);
 		r = source_pread(w->in->args->disks[x->disk], buf, (size_t)n,
 			x->disk_off + in, e);
-		if (!r && digest && x->disk == w->in->disk)
-			r = ingest_digest(w, buf, (size_t)n, x->disk_off + in,
-				e);
+		if (!r && digest)
+			r = ingest_digest(w, x->disk, buf, (size_t)n,
+				x->disk_off + in, e);
 		if (r)
 			return r;
 		buf += n;

@@ -23,7 +23,7 @@ struct large_file {
 struct ingest {
 	const struct ingest_args *args;
 	struct cut *cut;
-	size_t disk;	      /* the one that is swept */
+	size_t disk;	      /* the one that is swept; SIZE_MAX: none */
 	struct source *src;
 
 	pthread_mutex_t lock; /* guards large and the cut's slack */
@@ -35,8 +35,8 @@ struct ingest_worker {
 	struct packer *packer;
 	struct sha256 *sha;
 	struct buf data, scratch;
-	struct disk_digest digest;
-	VEC(uint64_t) edges; /* numbers of digest blocks seen in part */
+	struct digest_acc digest; /* of the swept disk */
+	struct digest_acc *gains; /* of a change: one a disk, else NULL */
 };
 
 int ingest_worker_init(struct ingest_worker *w, struct ingest *in,
@@ -45,9 +45,9 @@ int ingest_worker_init(struct ingest_worker *w, struct ingest *in,
 int ingest_worker_finish(struct ingest_worker *w, struct error *e);
 void ingest_worker_release(struct ingest_worker *w);
 
-/* Adds bytes of the swept disk to the digest. */
-int ingest_digest(struct ingest_worker *w, const uint8_t *data, size_t len,
-	uint64_t off, struct error *e);
+/* Adds bytes of a disk to the digest that is being made. */
+int ingest_digest(struct ingest_worker *w, uint32_t disk, const uint8_t *data,
+	size_t len, uint64_t off, struct error *e);
 
 /* Reads, hashes and stores a file by its extents. claimed: its bytes on the
  * swept disk count for the digest. A large one may be left to be chunked by

@@ -140,6 +140,12 @@ struct source_range {
 int source_mask(struct source *base, const struct source_range *ranges,
 	size_t n, struct source **out, struct error *e);
 
+/* Top where ranges say so (as for source_mask), base elsewhere; both are
+ * shared and of one size. */
+int source_stack(struct source *top, struct source *base,
+	const struct source_range *ranges, size_t n, struct source **out,
+	struct error *e);
+
 /* Fault injection for tests: reads that touch [off, off+len) fail with IO. */
 int source_faulty(struct source *base, uint64_t off, uint64_t len,
 	struct source **out, struct error *e);

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The disk digest of bytes that come in pieces, in any order. Blocks that a
+ * piece holds as a whole are added at once; those that it holds in part are
+ * noted, and read by themselves at the end. With files and partitions at
+ * multiples of 4 KiB there are next to none. */
+#ifndef STRATA_OPS_DIGEST_ACC_H
+#define STRATA_OPS_DIGEST_ACC_H
+
+#include "base/vec.h"
+#include "codec/digest.h"
+#include "os/source.h"
+
+struct digest_acc {
+	struct disk_digest sum;
+	VEC(uint64_t) edges; /* numbers of blocks seen in part */
+};
+
+/* Adds a piece that stands at off of a disk of disk_size bytes. Pieces must
+ * not overlap. NOMEM. */
+int digest_acc_add(struct digest_acc *a, uint64_t disk_size,
+	const uint8_t *data, size_t len, uint64_t off, struct error *e);
+/* The same for those parts of the piece that lie in ranges. */
+int digest_acc_add_in(struct digest_acc *a, uint64_t disk_size,
+	const struct source_range *ranges, size_t n, const uint8_t *data,
+	size_t len, uint64_t off, struct error *e);
+/* Takes over what another one has. */
+int digest_acc_merge(struct digest_acc *a, const struct digest_acc *other,
+	struct error *e);
+/* Reads the noted blocks from the disk and adds them. */
+int digest_acc_finish(struct digest_acc *a, struct source *disk,
+	struct error *e);
+void digest_acc_release(struct digest_acc *a);
+
+/* The first of n ranges (in order, not overlapping) that ends behind off. */
+size_t source_range_find(const struct source_range *ranges, size_t n,
+	uint64_t off);
+
+#endif
