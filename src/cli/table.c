@@ -6,6 +6,7 @@ const struct command *const cli_commands[] = {
 	&cmd_init,
 	&cmd_import,
 	&cmd_export,
+	&cmd_commit,
 	&cmd_nbd,
 	&cmd_log,
 	&cmd_show,

@@ -5,6 +5,7 @@
 #include <string.h>
 #include "base/checked.h"
 #include "ops/ingest.h"
+#include "ops/ingest_change.h"
 #include "ops/treebuild.h"
 #include "ops/verify.h"
 #include "survey/survey.h"
@@ -66,56 +67,102 @@ static int add_disk(const struct survey_disk *sd, const struct ingest_disk *id,
 	return 0;
 }
 
-int import_disks(struct writer *w, struct source *const *disks, size_t n,
-	unsigned threads, const struct finding_sink *findings,
-	const struct progress *progress, struct image *out,
+/* Every byte of every disk. */
+static int bring_whole(const struct ingest_args *ia, const struct survey *s,
+	const struct finding_sink *findings, struct image *out,
 	uint64_t *out_data_bytes, struct error *e)
 {
-	CLEANUP(cleanup_packer) struct packer *records = NULL;
-	CLEANUP(cleanup_packer) struct packer *blobs = NULL;
-	AUTO_SURVEY s = { 0 };
-	__attribute__((cleanup(cut_release))) struct cut cut = { 0 };
-	struct ingest_args ia = { .writer = w,
-		.disks = disks,
-		.ndisks = n,
-		.cut = &cut,
-		.threads = threads,
-		.progress = progress };
-	int r = survey_open(disks, n, findings, &s, e);
+	int r = 0;
 
-	if (!r)
-		r = cut_make(&s, findings, progress, &cut, e);
-	for (size_t i = 0; i < n && !r; i++) {
+	for (size_t i = 0; i < ia->ndisks && !r; i++) {
 		struct ingest_disk id;
 
-		r = ingest_disk(&ia, i, &id, e);
+		r = ingest_disk(ia, i, &id, e);
 		if (!r)
-			r = add_disk(&s.disks.items[i], &id, out, e);
+			r = add_disk(&s->disks.items[i], &id, out, e);
 		if (!r && out_data_bytes)
 			out_data_bytes[i] = id.data_bytes;
 	}
+	return r ? r : ingest_rest(ia, s, findings, e);
+}
+
+/* What changed: files first, since the layout wants their hashes. */
+static int bring_changes(struct ingest_args *ia, struct library *l,
+	const struct survey *s, const struct finding_sink *findings,
+	struct image *out, uint64_t *out_data_bytes, struct error *e)
+{
+	int r;
+
+	ia->gains = calloc(ia->ndisks + 1, sizeof(*ia->gains));
+	if (!ia->gains)
+		return error_nomem(e);
+	r = change_prove_files(l, ia->changes, ia->ndisks, ia->cut, e);
 	if (!r)
-		r = ingest_rest(&ia, &s, findings, e);
-	if (!r)
-		r = packer_open(w, &records, e);
+		r = ingest_rest(ia, s, findings, e);
+	for (size_t i = 0; i < ia->ndisks && !r; i++) {
+		struct ingest_disk id;
+
+		r = ingest_change(ia, l, i, &id, e);
+		if (!r)
+			r = add_disk(&s->disks.items[i], &id, out, e);
+		if (!r && out_data_bytes)
+			out_data_bytes[i] = id.data_bytes;
+	}
+	for (size_t i = 0; i < ia->ndisks; i++)
+		digest_acc_release(&ia->gains[i]);
+	free(ia->gains);
+	return r;
+}
+
+static int bring_volumes(struct writer *w, const struct survey *s,
+	struct cut *cut, const struct progress *progress, struct image *out,
+	struct error *e)
+{
+	CLEANUP(cleanup_packer) struct packer *records = NULL;
+	CLEANUP(cleanup_packer) struct packer *blobs = NULL;
+	int r = packer_open(w, &records, e);
+
 	if (!r)
 		r = packer_open(w, &blobs, e);
-	for (size_t i = 0; i < s.volumes.len && !r; i++) {
+	for (size_t i = 0; i < s->volumes.len && !r; i++) {
 		struct image_volume v = { 0 };
 
 		if (!vec_push(&out->volumes, v))
 			return error_nomem(e);
-		r = describe_volume(&s.volumes.items[i],
+		r = describe_volume(&s->volumes.items[i],
 			vec_last(&out->volumes), e);
 		if (!r)
-			r = tree_build(w, records, blobs, &s, i, &cut, progress,
+			r = tree_build(w, records, blobs, s, i, cut, progress,
 				vec_last(&out->volumes), e);
 	}
 	if (!r)
 		r = packer_flush(blobs, e);
+	return r ? r : packer_flush(records, e);
+}
+
+int import_disks(struct writer *w, struct library *l,
+	const struct import_disks_args *a, struct image *out,
+	uint64_t *out_data_bytes, struct error *e)
+{
+	AUTO_SURVEY s = { 0 };
+	__attribute__((cleanup(cut_release))) struct cut cut = { 0 };
+	struct ingest_args ia = { .writer = w,
+		.disks = a->disks,
+		.ndisks = a->n,
+		.cut = &cut,
+		.changes = a->changes,
+		.threads = a->threads,
+		.progress = a->progress };
+	int r = survey_open(a->disks, a->n, a->findings, &s, e);
+
 	if (!r)
-		r = packer_flush(records, e);
-	return r;
+		r = cut_make(&s, a->findings, a->progress, &cut, e);
+	if (!r && a->changes)
+		r = bring_changes(&ia, l, &s, a->findings, out, out_data_bytes,
+			e);
+	else if (!r)
+		r = bring_whole(&ia, &s, a->findings, out, out_data_bytes, e);
+	return r ? r : bring_volumes(w, &s, &cut, a->progress, out, e);
 }
 
 /* --- commit --- */
@@ -283,9 +330,14 @@ int ops_import(struct library *l, const struct import_args *a,
 	if (r)
 		return r;
 	out->data_bytes = calloc(a->ndisks + 1, sizeof(uint64_t));
-	r = out->data_bytes ? import_disks(w, a->disks, a->ndisks, a->threads,
-				      a->findings, a->progress, &out->image,
-				      out->data_bytes, e)
+	r = out->data_bytes ? import_disks(w, l,
+				      &(struct import_disks_args){
+					      .disks = a->disks,
+					      .n = a->ndisks,
+					      .threads = a->threads,
+					      .findings = a->findings,
+					      .progress = a->progress },
+				      &out->image, out->data_bytes, e)
 			    : error_nomem(e);
 	for (size_t i = 0; a->sha256 && i < a->ndisks && !r; i++) {
 		struct image_disk *d = &out->image.disks.items[i];

@@ -49,10 +49,21 @@ int ops_import(struct library *l, const struct import_args *a,
 
 /* The steps, for commits of other origin. */
 
+struct changed_disk; /* ops/ingest_change.h */
+
+struct import_disks_args {
+	struct source *const *disks;
+	size_t n;
+	/* Where each disk differs from one that the library has; NULL: bring
+	 * everything. */
+	const struct changed_disk *changes;
+	unsigned threads;
+	const struct finding_sink *findings;
+	const struct progress *progress;
+};
 /* Surveys, cuts and stores disks; fills in the image's disks and volumes. */
-int import_disks(struct writer *w, struct source *const *disks, size_t n,
-	unsigned threads, const struct finding_sink *findings,
-	const struct progress *progress, struct image *out,
+int import_disks(struct writer *w, struct library *l,
+	const struct import_disks_args *a, struct image *out,
 	uint64_t *out_data_bytes, struct error *e);
 
 struct commit_args {
