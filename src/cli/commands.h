@@ -8,6 +8,7 @@
 /* One a line, so that additions do not meet. */
 extern const struct command cmd_branch;
 extern const struct command cmd_cat;
+extern const struct command cmd_commit;
 extern const struct command cmd_completion;
 extern const struct command cmd_cp;
 extern const struct command cmd_diff;
@@ -24,11 +25,5 @@ extern const struct command cmd_stats;
 extern const struct command cmd_tag;
 extern const struct command cmd_verify;
 extern const struct command cmd_version;
-extern const struct command cmd_init, cmd_import, cmd_export, cmd_log,
-	cmd_ls, cmd_cat,
-	cmd_nbd,
-	cmd_diff,
-	cmd_branch, cmd_tag, cmd_commit, cmd_completion, cmd_help, cmd_version;
-extern const struct command cmd_verify, cmd_stats;
 
 #endif
