@@ -72,7 +72,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		index_find(&ix, SPACE_CONTENT, &id, &pos);
 		index_find(&ix, SPACE_RECORD, &id, &pos);
 		if (!index_check(&ix, &e))
-			index_merge(&list, 1, NULL, NULL, &out, &e);
+			index_merge(&list, 1, NULL, &out, &e);
 		index_close(&be, &ix);
 	}
 	frame_objects(data, size, object, (void *)(uintptr_t)data, &e);

@@ -25,5 +25,11 @@ extern const struct command cmd_stats;
 extern const struct command cmd_tag;
 extern const struct command cmd_verify;
 extern const struct command cmd_version;
+extern const struct command cmd_init, cmd_import, cmd_export, cmd_log,
+	cmd_ls, cmd_cat,
+	cmd_nbd,
+	cmd_diff,
+	cmd_branch, cmd_tag, cmd_completion, cmd_help, cmd_version;
+extern const struct command cmd_verify, cmd_stats, cmd_gc, cmd_repack;
 
 #endif

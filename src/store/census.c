@@ -114,6 +114,11 @@ struct store *census_store(const struct census *c)
 	return c->s;
 }
 
+struct snapshot *census_snapshot(const struct census *c)
+{
+	return c->sn;
+}
+
 uint64_t census_count(const struct census *c)
 {
 	return c->count;

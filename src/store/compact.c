@@ -62,7 +62,7 @@ static int merge(struct store *s, struct snapshot *sn, struct error *e)
 	for (size_t i = 0; i < k; i++)
 		if (index_check(ix[i], e))
 			return ERR_DAMAGED;
-	r = index_merge(ix, k, NULL, NULL, &out, e);
+	r = index_merge(ix, k, NULL, &out, e);
 	if (!r)
 		r = store_put_index(s, &out, NULL, e);
 	for (size_t i = 0; !r && i < k; i++) {
@@ -71,7 +71,8 @@ static int merge(struct store *s, struct snapshot *sn, struct error *e)
 		snprintf(path, sizeof(path), "index/%s", ix[i]->name);
 		r = s->be->ops->remove(s->be, path, e);
 	}
-	return r;
+	/* gone for good before gc removes a pack that they name */
+	return r ? r : s->be->ops->sync(s->be, "index", e);
 }
 
 void store_merge_indexes(struct store *s)

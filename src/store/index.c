@@ -72,7 +72,8 @@ int index_open(struct backend *be, const char *name, struct index *out,
 
 	memset(out, 0, sizeof(*out));
 	snprintf(out->name, sizeof(out->name), "%s", name);
-	snprintf(path, sizeof(path), "index/%s", out->name);
+	snprintf(path, sizeof(path), "%s%s",
+		strchr(name, '/') ? "" : "index/", out->name);
 	r = be->ops->map(be, path, &p, &out->len, e);
 	if (r)
 		return r;
@@ -248,8 +249,7 @@ int index_build_encode(struct index_build *b, struct buf *out,
 }
 
 int index_merge(const struct index *const *ix, size_t n,
-	bool (*keep)(void *ctx, const uint8_t pack_id[16]), void *ctx,
-	struct buf *out, struct error *e)
+	const struct index_filter *filter, struct buf *out, struct error *e)
 {
 	struct index_build b = { 0 };
 	uint64_t packs = 0, frames = 0, entries = 0;
@@ -287,7 +287,9 @@ int index_merge(const struct index *const *ix, size_t n,
 				dup = !memcmp(b.packs[q].id, x->packs[p].id,
 					16);
 			pack_map[p] = UINT32_MAX;
-			if (dup || (keep && !keep(ctx, x->packs[p].id)))
+			if (dup || (filter &&
+				!filter->pack(filter->ctx,
+					x->packs[p].id)))
 				continue;
 			pack_map[p] = b.npacks;
 			b.packs[b.npacks++] = x->packs[p];
@@ -309,7 +311,9 @@ int index_merge(const struct index *const *ix, size_t n,
 				struct index_entry *t;
 
 				if (f >= x->nframes ||
-					frame_map[f] == UINT32_MAX)
+					frame_map[f] == UINT32_MAX ||
+					(filter && !filter->entry(filter->ctx,
+						i, (enum object_space)s, k)))
 					continue;
 				t = &b.entries[b.nentries++];
 				memcpy(t->id.b, x->sec[s].ids + 32 * k, 32);

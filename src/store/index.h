@@ -19,7 +19,7 @@ struct index_section {
 };
 
 struct index {
-	char name[48]; /* below index/ */
+	char name[48]; /* below index/, or a path with a '/' in it */
 	const uint8_t *data;
 	size_t len;
 	uint32_t npacks, nframes;
@@ -62,11 +62,17 @@ struct index_build {
 int index_build_encode(struct index_build *b, struct buf *out,
 	struct error *e);
 
-/* Merges indexes into one. keep (may be NULL) tells which packs to take over;
- * an object that several packs hold is listed once. */
+/* Merges indexes into one. The filter (NULL: everything) tells which packs and
+ * which entries (of the i-th index) to take over; an object that several packs
+ * hold is listed once. */
+struct index_filter {
+	bool (*pack)(void *ctx, const uint8_t pack_id[16]);
+	bool (*entry)(void *ctx, size_t i, enum object_space space,
+		uint64_t pos);
+	void *ctx;
+};
 int index_merge(const struct index *const *ix, size_t n,
-	bool (*keep)(void *ctx, const uint8_t pack_id[16]), void *ctx,
-	struct buf *out, struct error *e);
+	const struct index_filter *filter, struct buf *out, struct error *e);
 
 static inline uint32_t loc_len(const struct index_loc *l)
 {

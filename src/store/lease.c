@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include "base/vec.h"
+#include "base/buf.h"
 
 struct list_map {
 	const uint8_t *data;
@@ -16,6 +17,7 @@ struct lease {
 	int handle;
 	char name[64];
 	VEC(struct list_map) lists;
+	bool all_condemned; /* a list is damaged */
 };
 
 typedef VEC(char *) name_list;
@@ -46,6 +48,27 @@ static int random_name(const char *folder, char out[64], struct error *e)
 	return 0;
 }
 
+/* Header, lengths and checksum agree. */
+static bool list_whole(const uint8_t *data, size_t len)
+{
+	struct condemned_header h;
+	uint64_t keys, leases;
+
+	if (len < sizeof(h))
+		return false;
+	memcpy(&h, data, sizeof(h));
+	keys = le64_get(h.keys);
+	leases = le64_get(h.leases);
+	if (memcmp(h.magic, CONDEMNED_MAGIC, 8) != 0 ||
+		le32_get(h.flags) > 1 || le32_get(h.zero) || keys > len ||
+		leases > len ||
+		keys * CONDEMNED_KEY + leases * 16 != len - sizeof(h))
+		return false;
+	return le64_get(h.checksum) ==
+	       (checksum64(data, offsetof(struct condemned_header, checksum)) ^
+		       checksum64(data + sizeof(h), len - sizeof(h)));
+}
+
 static int load_lists(struct lease *l, struct error *e)
 {
 	name_list names = { 0 };
@@ -67,6 +90,11 @@ static int load_lists(struct lease *l, struct error *e)
 		if (r)
 			break;
 		m.data = p;
+		if (!list_whole(m.data, m.len)) {
+			l->be->ops->unmap(l->be, p, m.len);
+			l->all_condemned = true;
+			continue;
+		}
 		if (!vec_push(&l->lists, m)) {
 			l->be->ops->unmap(l->be, m.data, m.len);
 			r = error_nomem(e);
@@ -115,68 +143,152 @@ static int key_cmp(const void *a, const void *b)
 	return memcmp(a, b, CONDEMNED_KEY);
 }
 
-bool lease_condemned(const struct lease *l, enum object_space space,
+static bool list_has(const uint8_t *data, size_t len, enum object_space space,
 	const struct oid *id)
 {
 	uint8_t key[CONDEMNED_KEY];
+	struct condemned_header h;
 
+	memcpy(&h, data, sizeof(h));
+	(void)len;
 	key[0] = (uint8_t)space;
 	memcpy(key + 1, id->b, 32);
-	for (size_t i = 0; i < l->lists.len; i++)
-		if (l->lists.items[i].data &&
-			bsearch(key, l->lists.items[i].data,
-				l->lists.items[i].len / CONDEMNED_KEY,
-				CONDEMNED_KEY, key_cmp))
-			return true;
-	return false;
+	return bsearch(key, data + sizeof(h), le64_get(h.keys), CONDEMNED_KEY,
+		       key_cmp) != NULL;
 }
 
-int lease_count(struct backend *be, unsigned *out, struct error *e)
+bool lease_condemned(const struct lease *l, enum object_space space,
+	const struct oid *id)
+{
+	for (size_t i = 0; i < l->lists.len; i++)
+		if (list_has(l->lists.items[i].data, l->lists.items[i].len,
+			    space, id))
+			return true;
+	return l->all_condemned;
+}
+
+int lease_list(struct backend *be, struct lease_names *out, struct error *e)
 {
 	name_list names = { 0 };
 	int r = be->ops->list(be, "writers", add_name, &names, e);
-	unsigned n = 0;
 
-	if (r == ERR_NOMEM)
-		error_nomem(e);
+	out->len = 0;
+	out->ids = calloc(names.len + 1, 16);
+	if (r == ERR_NOMEM || !out->ids)
+		r = error_nomem(e);
 	for (size_t i = 0; !r && i < names.len; i++) {
 		char path[300];
+		uint8_t id[16];
 		int h;
 
+		if (strlen(names.items[i]) != 32 ||
+			!hex_decode(names.items[i], 16, id))
+			continue;
 		snprintf(path, sizeof(path), "writers/%s", names.items[i]);
 		r = be->ops->lock(be, path, true, false, &h, e);
-		if (!r) /* nobody holds it: its process is gone */
+		if (!r) { /* nobody holds it: its process is gone */
 			be->ops->unlock(be, path, h, true);
-		else if (r == ERR_BUSY)
-			r = 0, n++;
+		} else if (r == ERR_BUSY) {
+			r = 0;
+			memcpy(out->ids[out->len++], id, 16);
+		}
 	}
 	names_free(&names);
-	if (!r)
-		*out = n;
+	if (r)
+		lease_names_release(out);
 	return r;
 }
 
-int condemned_publish(struct backend *be, const void *keys, size_t n,
-	char name[64], struct error *e)
+void lease_names_release(struct lease_names *n)
 {
-	int r = random_name("condemned", name, e);
-
-	return r ? r : be->ops->put(be, name, keys, n * CONDEMNED_KEY, e);
+	free(n->ids);
+	n->ids = NULL;
+	n->len = 0;
 }
 
-int condemned_remove_all(struct backend *be, struct error *e)
+int condemned_publish(struct backend *be, const void *keys, uint64_t n,
+	const struct lease_names *held, char name[64], struct error *e)
+{
+	struct condemned_header h = { .keys = le64_make(n),
+		.leases = le64_make(held ? held->len : 0),
+		.flags = le32_make(held ? 0 : 1) };
+	AUTO_BUF b = BUF_INIT;
+	int r = *name ? 0 : random_name("condemned", name, e);
+
+	if (r)
+		return r;
+	memcpy(h.magic, CONDEMNED_MAGIC, 8);
+	buf_zero(&b, sizeof(h));
+	buf_add(&b, keys, n * CONDEMNED_KEY);
+	if (held)
+		buf_add(&b, held->ids, held->len * 16);
+	if (b.oom)
+		return error_nomem(e);
+	h.checksum = le64_make(
+		checksum64(&h, offsetof(struct condemned_header, checksum)) ^
+		checksum64(b.data + sizeof(h), b.len - sizeof(h)));
+	memcpy(b.data, &h, sizeof(h));
+	return be->ops->put(be, name, b.data, b.len, e);
+}
+
+int condemned_remove(struct backend *be, const char *name, struct error *e)
+{
+	int r = be->ops->remove(be, name, e);
+
+	return r ? r : be->ops->sync(be, "condemned", e);
+}
+
+int condemned_open(struct backend *be, struct condemned *out, struct error *e)
 {
 	name_list names = { 0 };
 	int r = be->ops->list(be, "condemned", add_name, &names, e);
 
+	memset(out, 0, sizeof(*out));
+	out->be = be;
 	if (r == ERR_NOMEM)
 		error_nomem(e);
 	for (size_t i = 0; !r && i < names.len; i++) {
+		struct condemned_header h;
+		const void *p;
 		char path[300];
+		size_t len;
 
 		snprintf(path, sizeof(path), "condemned/%s", names.items[i]);
-		r = be->ops->remove(be, path, e);
+		r = be->ops->map(be, path, &p, &len, e);
+		if (r)
+			break;
+		if (out->data || strlen(path) >= sizeof(out->name) ||
+			!list_whole(p, len)) {
+			be->ops->unmap(be, p, len);
+			r = condemned_remove(be, path, e);
+			continue;
+		}
+		memcpy(&h, p, sizeof(h));
+		snprintf(out->name, sizeof(out->name), "%.63s", path);
+		out->data = p;
+		out->len = len;
+		out->keys = out->data + sizeof(h);
+		out->nkeys = le64_get(h.keys);
+		out->held.len = le64_get(h.leases);
+		out->held.ids = (void *)(uintptr_t)(out->keys +
+						    out->nkeys * CONDEMNED_KEY);
+		out->held_unknown = le32_get(h.flags) != 0;
 	}
 	names_free(&names);
+	if (r)
+		condemned_close(out);
 	return r;
+}
+
+void condemned_close(struct condemned *c)
+{
+	if (c->data)
+		c->be->ops->unmap(c->be, c->data, c->len);
+	c->data = NULL;
+}
+
+bool condemned_has(const struct condemned *c, enum object_space space,
+	const struct oid *id)
+{
+	return c->data && list_has(c->data, c->len, space, id);
 }

@@ -25,14 +25,53 @@ void lease_release(struct lease *l); /* NULL is fine */
 bool lease_condemned(const struct lease *l, enum object_space space,
 	const struct oid *id);
 
-/* How many leases are held, by anybody; those of dead processes are removed
- * on the way. */
-int lease_count(struct backend *be, unsigned *out, struct error *e);
+/* The names of the leases that are held, by anybody (16 bytes each); those of
+ * dead processes are removed on the way. */
+struct lease_names {
+	uint8_t (*ids)[16];
+	size_t len;
+};
+int lease_list(struct backend *be, struct lease_names *out, struct error *e);
+void lease_names_release(struct lease_names *n);
 
-/* A list of condemned objects: keys of 33 bytes (space, id), sorted. */
+/* A list of condemned objects: keys of 33 bytes (space, id), sorted, and the
+ * leases that were held when it was published. Only gc, which holds its lock,
+ * makes and removes one. The file (strata-library(5)) is a header, the keys,
+ * the leases. A writer that finds a damaged list takes every object as
+ * condemned. */
 #define CONDEMNED_KEY 33
-int condemned_publish(struct backend *be, const void *keys, size_t n,
-	char name[64], struct error *e);
-int condemned_remove_all(struct backend *be, struct error *e);
+#define CONDEMNED_MAGIC "STRATACL"
+struct condemned_header {
+	uint8_t magic[8];
+	le64 keys, leases;
+	le32 flags; /* 1: which leases were held is not known yet */
+	le32 zero;
+	le64 checksum; /* of the 32 bytes before and of what follows */
+};
+_Static_assert(sizeof(struct condemned_header) == 40, "condemned header");
+
+struct condemned {
+	struct backend *be;
+	char name[64];
+	const uint8_t *data; /* NULL: there is none */
+	size_t len;
+	const uint8_t *keys;
+	uint64_t nkeys;
+	struct lease_names held; /* borrowed from data */
+	bool held_unknown;
+};
+/* The list that is published, if any. One that is damaged, and any second
+ * one, is removed: nothing was taken on its account that gc does not find
+ * again. */
+int condemned_open(struct backend *be, struct condemned *out,
+	struct error *e);
+void condemned_close(struct condemned *c);
+bool condemned_has(const struct condemned *c, enum object_space space,
+	const struct oid *id);
+
+/* Publishes a list; name "" makes a new one. held NULL: not known yet. */
+int condemned_publish(struct backend *be, const void *keys, uint64_t n,
+	const struct lease_names *held, char name[64], struct error *e);
+int condemned_remove(struct backend *be, const char *name, struct error *e);
 
 #endif

@@ -86,11 +86,22 @@ int store_pack_read(struct store *s, const uint8_t id[16], void *buf,
 
 struct census;
 struct store *census_store(const struct census *c);
+struct snapshot *census_snapshot(const struct census *c);
 
 void pack_name(const uint8_t id[16], char out[64]);
 
 /* Merges index files when there are many; failure is not an error. */
 void store_merge_indexes(struct store *s);
+
+/* Takes over a frame as it is stored. */
+struct frame_item {
+	struct oid id;
+	uint32_t len_kind;
+	uint32_t off; /* in the decoded frame */
+};
+int writer_put_frame(struct writer *w, const void *stored, size_t len,
+	uint32_t raw_len, const struct frame_item *items, size_t n,
+	struct error *e);
 
 /* Publishes an encoded index under a new name; name (48 bytes) may be NULL. */
 int store_put_index(struct store *s, const struct buf *data, char *name,

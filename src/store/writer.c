@@ -24,6 +24,10 @@ struct claim_set {
 	size_t cap, used;
 };
 
+struct pending_index {
+	char name[48];
+};
+
 struct writer {
 	struct store *store;
 	struct lease *lease;
@@ -39,14 +43,12 @@ struct writer {
 	uint64_t off;
 	VEC(struct index_frame) frames;
 	VEC(struct index_entry) entries;
+	/* Indexes of packs that are closed ("pending/HEX"). They must become
+	 * visible at once: a list of chunks in one pack may name chunks in
+	 * another. */
+	VEC(struct pending_index) pending;
 	struct writer_stats stats;
 	bool failed; /* a frame was lost: finish must not succeed */
-};
-
-struct pending {
-	struct oid id;
-	uint32_t len_kind;
-	uint32_t off;
 };
 
 struct packer {
@@ -55,7 +57,7 @@ struct packer {
 	struct buf bytes; /* the objects */
 	struct buf raw;	  /* the frame: table and objects */
 	struct buf stored;
-	VEC(struct pending) pending;
+	VEC(struct frame_item) pending;
 };
 
 int writer_open(struct store *s, const struct writer_options *opt,
@@ -104,6 +106,10 @@ void writer_close(struct writer *w)
 			free(w->claims[k][i].slots);
 			pthread_mutex_destroy(&w->claims[k][i].lock);
 		}
+	for (size_t i = 0; i < w->pending.len; i++)
+		w->store->be->ops->remove(w->store->be,
+			w->pending.items[i].name, NULL);
+	vec_release(&w->pending);
 	vec_release(&w->frames);
 	vec_release(&w->entries);
 	pthread_cond_destroy(&w->idle);
@@ -212,9 +218,45 @@ static int start_pack(struct writer *w, struct error *e)
 	return w->store->be->ops->upload_write(w->upload, &h, sizeof(h), 0, e);
 }
 
-/* With the lock held and no write under way: closes the pack and publishes
- * its index. */
-static int finish_pack(struct writer *w, struct error *e)
+static int put_pending(struct writer *w, const struct buf *ix, struct error *e)
+{
+	struct pending_index p;
+	char hex[33];
+
+	snprintf(p.name, sizeof(p.name), "pending/%s",
+		hex_encode(w->pack_id, 16, hex));
+	if (!vec_push(&w->pending, p))
+		return error_nomem(e);
+	return w->store->be->ops->put(w->store->be, p.name, ix->data, ix->len,
+		e);
+}
+
+/* Publishes all pending indexes as one. */
+static int publish_pending(struct writer *w, struct error *e)
+{
+	size_t n = w->pending.len;
+	AUTO_FREE struct index *ix = calloc(n + 1, sizeof(*ix));
+	AUTO_FREE const struct index **ptr = calloc(n + 1, sizeof(*ptr));
+	struct backend *be = w->store->be;
+	AUTO_BUF out = BUF_INIT;
+	size_t opened = 0;
+	int r = ix && ptr ? 0 : error_nomem(e);
+
+	for (; opened < n && !r; opened++) {
+		r = index_open(be, w->pending.items[opened].name, &ix[opened],
+			e);
+		ptr[opened] = &ix[opened];
+	}
+	if (!r)
+		r = index_merge(ptr, n, NULL, &out, e);
+	for (size_t i = 0; ix && i < opened; i++)
+		index_close(be, &ix[i]);
+	return r ? r : store_put_index(w->store, &out, NULL, e);
+}
+
+/* With the lock held and no write under way: closes the pack and, if it is
+ * the last, publishes the index. */
+static int finish_pack(struct writer *w, bool last, struct error *e)
 {
 	struct backend_upload *u = w->upload;
 	struct pack_footer f = { .frames = le64_make(w->frames.len) };
@@ -230,7 +272,7 @@ static int finish_pack(struct writer *w, struct error *e)
 	int r;
 
 	if (!u)
-		return 0;
+		return last && w->pending.len ? publish_pending(w, e) : 0;
 	memcpy(f.magic, PACK_END_MAGIC, 8);
 	memcpy(f.id, w->pack_id, 16);
 	f.size = le64_make(w->off + sizeof(f));
@@ -247,7 +289,11 @@ static int finish_pack(struct writer *w, struct error *e)
 	w->upload = NULL;
 	r = w->store->be->ops->upload_finish(u, name, e);
 	if (!r)
-		r = store_put_index(w->store, &ix, NULL, e);
+		r = last && !w->pending.len
+			    ? store_put_index(w->store, &ix, NULL, e)
+			    : put_pending(w, &ix, e);
+	if (!r && last && w->pending.len)
+		r = publish_pending(w, e);
 	if (r)
 		return r;
 	w->stats.stored_bytes += w->off + sizeof(f) + ix.len;
@@ -257,7 +303,7 @@ static int finish_pack(struct writer *w, struct error *e)
 
 /* Appends an encoded frame with its objects. */
 static int append_frame(struct writer *w, const struct buf *stored,
-	uint32_t raw_len, const struct pending *obj, size_t n, uint32_t shift,
+	uint32_t raw_len, const struct frame_item *obj, size_t n, uint32_t shift,
 	struct error *e)
 {
 	struct index_frame f = {
@@ -276,7 +322,7 @@ static int append_frame(struct writer *w, const struct buf *stored,
 			pthread_cond_wait(&w->idle, &w->lock);
 		/* another thread may have done it while we waited */
 		if (w->off >= ROTATE_BYTES || w->entries.len >= ROTATE_OBJECTS)
-			r = finish_pack(w, e);
+			r = finish_pack(w, false, e);
 	}
 	if (!r && !w->upload)
 		r = start_pack(w, e);
@@ -314,6 +360,17 @@ static int append_frame(struct writer *w, const struct buf *stored,
 		pthread_cond_broadcast(&w->idle);
 	pthread_mutex_unlock(&w->lock);
 	return r;
+}
+
+int writer_put_frame(struct writer *w, const void *stored, size_t len,
+	uint32_t raw_len, const struct frame_item *items, size_t n,
+	struct error *e)
+{
+	AUTO_BUF b = BUF_INIT;
+
+	buf_add(&b, stored, len);
+	return b.oom ? error_nomem(e)
+		     : append_frame(w, &b, raw_len, items, n, 0, e);
 }
 
 /* --- packers --- */
@@ -394,7 +451,7 @@ int packer_add(struct packer *p, enum object_kind kind, const struct oid *id,
 		if (r)
 			return r;
 	}
-	if (!vec_push(&p->pending, (struct pending){ .id = *id,
+	if (!vec_push(&p->pending, (struct frame_item){ .id = *id,
 			    .len_kind = (uint32_t)len | (uint32_t)kind << 24,
 			    .off = (uint32_t)p->bytes.len }))
 		return error_nomem(e);
@@ -437,7 +494,7 @@ int writer_finish(struct writer *w, struct error *e)
 		r = error_set(e, ERR_IO,
 			"some objects could not be written");
 	else
-		r = finish_pack(w, e);
+		r = finish_pack(w, true, e);
 	pthread_mutex_unlock(&w->lock);
 	if (!r)
 		r = store_refresh(w->store, e);
