@@ -39,6 +39,7 @@ static int run(struct cli *c)
 		return cli_usage(c, "export takes a whole image; for files use "
 				    "'strata cp' or 'strata cat'");
 	a.commit = &rev.commit;
+	a.branch = rev.branch;
 	a.disk = disk == UINT64_MAX ? rev.disk : disk > 4096 ? 4096 : (int)disk;
 	if (!a.path) {
 		for (const char *p = c->args[0]; *p; p++)

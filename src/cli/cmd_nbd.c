@@ -7,6 +7,7 @@
 #include "base/vec.h"
 #include "cli/commands.h"
 #include "cli/json.h"
+#include "cli/quote.h"
 #include "serve/nbd_server.h"
 
 static const struct cli_option options[] = {
@@ -36,44 +37,6 @@ static const struct cli_option options[] = {
 
 /* --- the lines to use it --- */
 
-/* For a shell: in quotes where it must be. */
-static void put_quoted(struct buf *b, const char *s)
-{
-	if (*s && !s[strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRST"
-			       "UVWXYZ0123456789-._/:=,+@")]) {
-		buf_addstr(b, s);
-		return;
-	}
-	buf_addch(b, '\'');
-	for (; *s; s++)
-		if (*s == '\'')
-			buf_addstr(b, "'\\''");
-		else
-			buf_addch(b, *s);
-	buf_addch(b, '\'');
-}
-
-/* A value of qemu's and virt-install's lists: commas twice. */
-static void put_value(struct buf *b, const char *s)
-{
-	for (; *s; s++) {
-		if (*s == ',')
-			buf_addch(b, ',');
-		buf_addch(b, *s);
-	}
-}
-
-static void put_xml(struct buf *b, const char *s)
-{
-	for (; *s; s++)
-		switch (*s) {
-		case '&': buf_addstr(b, "&amp;"); break;
-		case '<': buf_addstr(b, "&lt;"); break;
-		case '\'': buf_addstr(b, "&apos;"); break;
-		default: buf_addch(b, *s);
-		}
-}
-
 struct hints {
 	struct buf qemu, overlay, libvirt, virt_install;
 };
@@ -84,12 +47,12 @@ static void hint_qemu(const struct nbd_server *s, bool writable,
 	AUTO_BUF v = BUF_INIT;
 
 	buf_addstr(&v, "file=");
-	put_value(&v, s->uri);
+	quote_value(&v, s->uri);
 	buf_printf(&v, ",format=raw,if=virtio%s", writable ? "" : ",snapshot=on");
 	buf_addstr(&h->qemu, "qemu-system-x86_64 -m 2G -drive ");
-	put_quoted(&h->qemu, buf_str(&v));
+	quote_shell(&h->qemu, buf_str(&v));
 	buf_addstr(&h->overlay, "qemu-img create -f qcow2 -F raw -b ");
-	put_quoted(&h->overlay, s->uri);
+	quote_shell(&h->overlay, s->uri);
 	buf_addstr(&h->overlay, " overlay.qcow2");
 }
 
@@ -99,11 +62,11 @@ static void hint_libvirt(const struct nbd_server *s, bool writable, bool tls,
 	buf_addstr(b, "<disk type='network' device='disk'>"
 		      "<driver name='qemu' type='raw'/>"
 		      "<source protocol='nbd' name='");
-	put_xml(b, s->export);
+	quote_xml(b, s->export);
 	buf_printf(b, "'%s><host ", tls ? " tls='yes'" : "");
 	if (s->socket) {
 		buf_addstr(b, "transport='unix' socket='");
-		put_xml(b, s->socket);
+		quote_xml(b, s->socket);
 		buf_addstr(b, "'/>");
 	} else {
 		buf_printf(b, "name='%s' port='%u'/>",
@@ -121,11 +84,11 @@ static void hint_virt_install(const struct nbd_server *s, bool writable,
 	AUTO_BUF v = BUF_INIT;
 
 	buf_addstr(&v, "source.protocol=nbd,source.name=");
-	put_value(&v, s->export);
+	quote_value(&v, s->export);
 	if (s->socket) {
 		buf_addstr(&v, ",source.host0.transport=unix,"
 			       "source.host0.socket=");
-		put_value(&v, s->socket);
+		quote_value(&v, s->socket);
 	} else {
 		buf_printf(&v, ",source.host0.name=%s,source.host0.port=%u",
 			strcmp(s->host, "*") ? s->host : "localhost", s->port);
@@ -134,7 +97,7 @@ static void hint_virt_install(const struct nbd_server *s, bool writable,
 		writable ? "" : ",transient=on");
 	buf_addstr(b, "virt-install --import --memory 2048 "
 		      "--osinfo detect=on,require=off --disk ");
-	put_quoted(b, buf_str(&v));
+	quote_shell(b, buf_str(&v));
 }
 
 static void report(struct cli *c, const struct nbd_server *s,

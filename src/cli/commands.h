@@ -16,6 +16,7 @@ extern const struct command cmd_export;
 extern const struct command cmd_help;
 extern const struct command cmd_import;
 extern const struct command cmd_init;
+extern const struct command cmd_instance;
 extern const struct command cmd_log;
 extern const struct command cmd_ls;
 extern const struct command cmd_nbd;

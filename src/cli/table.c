@@ -8,6 +8,7 @@ const struct command *const cli_commands[] = {
 	&cmd_export,
 	&cmd_commit,
 	&cmd_nbd,
+	&cmd_instance,
 	&cmd_log,
 	&cmd_show,
 	&cmd_ls,

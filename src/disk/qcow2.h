@@ -4,6 +4,7 @@
 #ifndef STRATA_DISK_QCOW2_H
 #define STRATA_DISK_QCOW2_H
 
+#include "base/buf.h"
 #include "disk/disk.h"
 
 struct qcow2_facts {
@@ -55,5 +56,11 @@ int qcow2_open_overlay(struct source *file,
  * qcow2_open_overlay. Cost follows the allocated tables, not the size. */
 int qcow2_next_allocated(struct source *overlay, uint64_t off,
 	struct qcow2_range *out, struct error *e);
+
+/* Appends the file of a new overlay over backing (as its header will name it;
+ * nothing is opened), which holds nothing: reads go to the backing. size is
+ * rounded up to whole sectors. ARG (a name that is too long), LIMIT, NOMEM. */
+int qcow2_encode_overlay(uint64_t size, const char *backing,
+	const char *backing_format, struct buf *out, struct error *e);
 
 #endif

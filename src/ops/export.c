@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ops/export.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "library/record.h"
 #include "view/view.h"
 
 struct report {
@@ -19,7 +21,7 @@ static int on_progress(void *ctx, uint64_t done)
 	return progress_cancelled(r->p);
 }
 
-static int choose_disk(const struct image *im, int want,
+int export_choose_disk(const struct image *im, int want,
 	const struct image_disk **out, struct error *e)
 {
 	if (!im->disks.len)
@@ -34,6 +36,27 @@ static int choose_disk(const struct image *im, int want,
 			im->disks.len, im->disks.len == 1 ? "" : "s", want);
 	*out = &im->disks.items[want < 0 ? 0 : want];
 	return 0;
+}
+
+/* So that a commit knows what an overlay over the file stands on. A library
+ * that cannot be written remembers nothing; the export is done all the same. */
+static void remember(struct library *l, const struct export_args *a,
+	const struct image *im, const struct image_disk *disk,
+	const char *format)
+{
+	AUTO_RECORD x = { .kind = RECORD_EXPORT,
+		.commit = *a->commit,
+		.disk = (uint32_t)(disk - im->disks.items),
+		.created = library_now() };
+
+	memcpy(x.digest, disk->digest, 16);
+	x.path = realpath(a->path, NULL);
+	x.format = strdup(format);
+	x.branch = a->branch ? strdup(a->branch) : NULL;
+	if (!x.path || !x.format || record_stamp_of(x.path, &x.stamp, NULL))
+		return;
+	record_write(l, &x, NULL);
+	record_prune(l, NULL);
 }
 
 int ops_export(struct library *l, const struct export_args *a,
@@ -70,7 +93,7 @@ int ops_export(struct library *l, const struct export_args *a,
 	if (!r)
 		r = library_get_image(l, &c.image, &im, e);
 	if (!r)
-		r = choose_disk(&im, a->disk, &disk, e);
+		r = export_choose_disk(&im, a->disk, &disk, e);
 	if (!r)
 		r = view_disk(l, disk, &src, e);
 	if (!r)
@@ -83,5 +106,9 @@ int ops_export(struct library *l, const struct export_args *a,
 	wa.out = out;
 	wa.id = disk->digest;
 	r = ops->writer->write(&wa, e);
-	return r ? r : sink_commit(out, e);
+	if (!r)
+		r = sink_commit(out, e);
+	if (!r && !stream)
+		remember(l, a, &im, disk, ops->name);
+	return r;
 }

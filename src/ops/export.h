@@ -11,6 +11,7 @@ struct export_args {
 	const struct oid *commit;
 	int disk;	       /* which one; -1: the only one */
 	const char *path;      /* file, or "-" for stdout */
+	const char *branch;    /* that named the commit, or NULL: remembered */
 	const char *format;    /* NULL: by the ending, else raw */
 	bool compress;
 	const char *compression;
@@ -18,10 +19,15 @@ struct export_args {
 	const struct progress *progress;
 };
 
-/* Writes one disk. The file appears under its name when it is whole. ARG
+/* Writes one disk. The file appears under its name when it is whole, and the
+ * library remembers it (library/record.h) as the base of overlays. ARG
  * (unknown format, several disks and none named, cannot stream), NOTFOUND (no
  * such disk), DAMAGED, IO. */
 int ops_export(struct library *l, const struct export_args *a,
 	struct error *e);
+
+/* The disk that want (-1: the only one) says. ARG, NOTFOUND. */
+int export_choose_disk(const struct image *im, int want,
+	const struct image_disk **out, struct error *e);
 
 #endif
