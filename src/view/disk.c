@@ -175,9 +175,14 @@ static int disk_pread(struct source *s, void *buf_arg, size_t len,
 			off += n;
 		}
 		leaf_unref(d, lf);
+		if (r == ERR_NOTFOUND) { /* a layout must not dangle */
+			if (e)
+				e->code = ERR_DAMAGED;
+			error_prefix(e, "layout");
+			r = ERR_DAMAGED;
+		}
 		if (r)
-			return r == ERR_NOTFOUND ? error_prefix(e, "layout"),
-			       e->code = ERR_DAMAGED : r;
+			return r;
 	}
 	return 0;
 }
