@@ -1,1 +1,0 @@
-OTTSbeYa;ìbK
