@@ -15,7 +15,6 @@ struct node {
 	uint64_t pack, off;
 	unsigned refs;
 	enum { LOADING, READY, FAILED } state;
-	int code; /* why it failed */
 	int code; /* of a failure: NOTFOUND makes the caller look again */
 	uint8_t data[];
 };
@@ -157,7 +156,6 @@ int frame_cache_get(struct frame_cache *c, uint64_t pack, uint64_t off,
 
 	pthread_mutex_lock(&c->lock);
 	n->state = r ? FAILED : READY;
-	n->code = r;
 	n->code = r;
 	pthread_cond_broadcast(&c->loaded);
 	if (r)
