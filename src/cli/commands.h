@@ -19,12 +19,14 @@ extern const struct command cmd_init;
 extern const struct command cmd_instance;
 extern const struct command cmd_log;
 extern const struct command cmd_ls;
+extern const struct command cmd_mount;
 extern const struct command cmd_nbd;
 extern const struct command cmd_reflog;
 extern const struct command cmd_show;
 extern const struct command cmd_stats;
 extern const struct command cmd_tag;
 extern const struct command cmd_verify;
+extern const struct command cmd_umount;
 extern const struct command cmd_version;
 extern const struct command cmd_init, cmd_import, cmd_export, cmd_log,
 	cmd_ls, cmd_cat,

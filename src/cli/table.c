@@ -8,6 +8,8 @@ const struct command *const cli_commands[] = {
 	&cmd_export,
 	&cmd_commit,
 	&cmd_nbd,
+	&cmd_mount,
+	&cmd_umount,
 	&cmd_instance,
 	&cmd_log,
 	&cmd_show,
