@@ -170,4 +170,17 @@
 /* Devices of an MD array: what its superblock of one sector more can name. */
 #define LIMIT_MD_DISKS 1920
 
+/* Files that inspect reads: release files, fstab, passwd; the latter of large
+ * sites are a MiB. Registry hives: in memory, and copied once by the reader. */
+#define LIMIT_INSPECT_FILE (4 * MIB)
+#define LIMIT_INSPECT_HIVE (160 * MIB)
+/* Entries of a folder that it looks at, and items of each list. */
+#define LIMIT_INSPECT_ENTRIES 10000
+/* Volumes beside the mounted ones that are searched for boot loaders. */
+#define LIMIT_INSPECT_VOLUMES 128
+/* The database of a package manager (Debian's is 1 KiB a package) and packages
+ * in it: more than a whole distribution has. */
+#define LIMIT_PACKAGES_FILE (160 * MIB)
+#define LIMIT_PACKAGES 200000
+
 #endif

@@ -16,6 +16,8 @@ const struct command *const cli_commands[] = {
 	&cmd_ls,
 	&cmd_cat,
 	&cmd_cp,
+	&cmd_inspect,
+	&cmd_packages,
 	&cmd_diff,
 	&cmd_branch,
 	&cmd_tag,

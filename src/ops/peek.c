@@ -532,7 +532,14 @@ static int copy_image(const struct image *im, struct image *out,
 	AUTO_BUF b = BUF_INIT;
 	int r = image_encode(im, &b, e);
 
-	return r ? r : image_decode(b.data, b.len, out, e);
+	if (!r)
+		r = image_decode(b.data, b.len, out, e);
+	for (size_t i = 0; i < out->volumes.len && !r; i++) {
+		/* handles are nobody else's business */
+		out->volumes.items[i].has_tree = false;
+		buf_clear(&out->volumes.items[i].root);
+	}
+	return r;
 }
 
 int peek_open(const struct peek_args *a, struct image *out_image,

@@ -9,13 +9,17 @@
 
 /* --- opening --- */
 
+void view_mount_drop(struct view_mount *m)
+{
+	free(m->path);
+	free(m->prefix);
+	buf_release(&m->data);
+}
+
 void view_mounts_clear(struct view_files *v)
 {
-	for (size_t i = 0; i < v->mounts.len; i++) {
-		free(v->mounts.items[i].path);
-		free(v->mounts.items[i].prefix);
-		buf_release(&v->mounts.items[i].data);
-	}
+	for (size_t i = 0; i < v->mounts.len; i++)
+		view_mount_drop(&v->mounts.items[i]);
 	v->mounts.len = 0;
 }
 
@@ -123,9 +127,7 @@ int view_mount_add(struct view_files *v, const char *path, size_t volume,
 		v->mounts.items[at] = m;
 		m = old;
 	}
-	free(m.path);
-	free(m.prefix);
-	buf_release(&m.data);
+	view_mount_drop(&m);
 	return r;
 }
 

@@ -12,6 +12,8 @@ int view_mount_all(struct view_files *v, int disk, struct error *e);
  * no such folder. With replace_root it becomes mounts[0]. */
 int view_mount_add(struct view_files *v, const char *path, size_t volume,
 	const char *prefix, bool replace_root, struct error *e);
+/* Frees what a mount holds. */
+void view_mount_drop(struct view_mount *m);
 void view_mounts_clear(struct view_files *v);
 /* Does the volume begin on this disk? */
 bool view_on_disk(const struct image_volume *v, int disk);
