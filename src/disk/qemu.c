@@ -20,7 +20,6 @@ int qemu_open(struct source *file ATTR_UNUSED, const char *driver,
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <libnbd.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -35,6 +34,7 @@ int qemu_open(struct source *file ATTR_UNUSED, const char *driver,
 #include "base/buf.h"
 #include "base/checked.h"
 #include "base/limits.h"
+#include "disk/nbd_lib.h"
 #include "disk/spool.h"
 
 #define CONNECTIONS 2
@@ -79,7 +79,7 @@ static void give(struct qemu *q, struct nbd_handle *h)
 
 static int nbd_failed(uint64_t off, struct error *e)
 {
-	const char *why = nbd_get_error();
+	const char *why = nbd_lib.get_error();
 
 	return error_at(e, ERR_IO, off, "qemu-nbd: read at offset %" PRIu64
 			": %s", off, why ? why : "failed");
@@ -99,7 +99,7 @@ static int qemu_pread(struct source *s, void *buf, size_t len, uint64_t off,
 
 		n = size_min(len, CHUNK - skip);
 		if (!skip && !(n % SECTOR)) {
-			r = nbd_pread(h, p, n, off, 0);
+			r = nbd_lib.pread(h, p, n, off, 0);
 		} else {
 			size_t all = (size_t)u64_min(
 				round_up(skip + n, SECTOR),
@@ -109,7 +109,7 @@ static int qemu_pread(struct source *s, void *buf, size_t len, uint64_t off,
 				give(q, h);
 				return error_nomem(e);
 			}
-			r = nbd_pread(h, bounce, all, off - skip, 0);
+			r = nbd_lib.pread(h, bounce, all, off - skip, 0);
 			if (!r)
 				memcpy(p, bounce + skip, n);
 		}
@@ -155,7 +155,7 @@ static int qemu_extent(struct source *s, uint64_t off,
 	uint64_t len = u64_min(s->size - at, GIB);
 	struct status t = { 0 };
 	struct nbd_handle *h = take(q);
-	int r = nbd_block_status(h, len, at,
+	int r = nbd_lib.block_status(h, len, at,
 		(nbd_extent_callback){ .callback = on_status, .user_data = &t },
 		0);
 
@@ -175,7 +175,7 @@ static void qemu_close(struct source *s)
 	struct qemu *q = (struct qemu *)s;
 
 	while (q->nidle)
-		nbd_close(q->idle[--q->nidle]);
+		nbd_lib.close(q->idle[--q->nidle]);
 	if (q->pid > 0) {
 		kill(q->pid, SIGKILL);
 		while (waitpid(q->pid, NULL, 0) < 0 && errno == EINTR)
@@ -328,22 +328,22 @@ static int handshake(struct qemu *q, int *conn, const char *driver,
 	struct error *e)
 {
 	for (int i = 0; i < CONNECTIONS; i++) {
-		struct nbd_handle *h = nbd_create();
+		struct nbd_handle *h = nbd_lib.create();
 		char words[400] = "";
 		ssize_t n;
 
 		if (!h)
 			return error_nomem(e);
 		q->idle[q->nidle++] = h;
-		if (!nbd_add_meta_context(h, LIBNBD_CONTEXT_BASE_ALLOCATION) &&
-			!nbd_connect_socket(h, steal_fd(&conn[i])))
+		if (!nbd_lib.add_meta_context(h, LIBNBD_CONTEXT_BASE_ALLOCATION) &&
+			!nbd_lib.connect_socket(h, steal_fd(&conn[i])))
 			continue;
 		n = read(q->words, words, sizeof(words) - 1);
 		words[n > 0 ? n : 0] = 0;
 		words[strcspn(words, "\n")] = 0;
 		return error_set(e, ERR_CORRUPT, "qemu cannot open this %s "
 			"image: %s", driver,
-			*words ? words : nbd_get_error());
+			*words ? words : nbd_lib.get_error());
 	}
 	return 0;
 }
@@ -390,6 +390,11 @@ int qemu_open(struct source *file, const char *driver, struct source **out,
 
 	if (!q)
 		return error_nomem(e);
+	r = nbd_lib_load(e);
+	if (r) {
+		free(q);
+		return r;
+	}
 	source_init(&q->s, &qemu_ops, 0);
 	owner = &q->s;
 	q->words = -1;
@@ -411,7 +416,7 @@ int qemu_open(struct source *file, const char *driver, struct source **out,
 			close(conn[i]);
 	if (r)
 		return r;
-	size = nbd_get_size(q->idle[0]);
+	size = nbd_lib.get_size(q->idle[0]);
 	if (size < 0 || (uint64_t)size > LIMIT_DISK_SIZE)
 		return error_set(e, ERR_LIMIT, "qemu-nbd: the disk has no "
 			"usable size");
