@@ -6,6 +6,7 @@
  *	commit NAME DATE PARENT...
  *	file NAME CONTENT | link NAME TARGET | dir NAME ... up
  *	hard NAME CONTENT GROUP (a file of two names)
+ *	volume NAME FS UUID LABEL PARTUUID PARTNAME DISK (what follows is on it)
  *	end
  *
  * Prints "NAME ID" for each.
@@ -62,23 +63,47 @@ static size_t unescape(char *s)
 	return (size_t)(out - start);
 }
 
-static void finish(const char *name, int64_t date, const struct commit *parents,
-	const struct oid *root)
+static struct image im;
+
+/* The volume that the entries so far are on. */
+static void add_volume(const char *const *f, const struct oid *root)
 {
-	struct image_volume v = { .name = strdup("fs"), .fs = strdup("ext4"),
-		.uuid = strdup(""), .label = strdup(""),
-		.part_uuid = strdup(""), .part_type = strdup(""),
-		.part_name = strdup(""), .has_tree = true, .files = 1 };
-	struct image im = { 0 };
-	struct commit c = *parents;
-	struct buf rec = BUF_INIT, text = BUF_INIT;
+	static const char *const plain[] = { "volume", "fs", "ext4", "", "", "", "", "" };
+	struct image_volume v = { 0 };
 	struct entry x = { .type = ENTRY_DIR, .mode = 0755, .nlink = 1,
 		.id = *root };
-	char hex[OID_HEX + 1];
 
+	if (!f)
+		f = plain;
+	v = (struct image_volume){ .name = strdup(f[1]), .fs = strdup(f[2]),
+		.uuid = strdup(f[3]), .label = strdup(f[4]),
+		.part_uuid = strdup(f[5]), .part_type = strdup(""),
+		.part_name = strdup(f[6]), .has_tree = true, .files = 1 };
 	entry_encode(&v.root, &x);
+	if (*f[7]) {
+		uint32_t disk = (uint32_t)atoi(f[7]);
+
+		while (im.disks.len <= disk)
+			if (!vec_push(&im.disks, (struct image_disk){
+				    .size = 1 << 20, .sector_size = 512,
+				    .part_scheme = strdup("gpt"),
+				    .part_uuid = strdup("") }))
+				abort();
+		v.size = 4096;
+		if (!vec_push(&v.segments, (struct image_segment){ disk,
+			    4096 * im.volumes.len, 4096 }))
+			abort();
+	}
 	if (!vec_push(&im.volumes, v))
 		abort();
+}
+
+static void finish(const char *name, int64_t date, const struct commit *parents)
+{
+	struct commit c = *parents;
+	struct buf rec = BUF_INIT, text = BUF_INIT;
+	char hex[OID_HEX + 1];
+
 	check(image_encode(&im, &rec, &err));
 	check(packer_put_record(p, OBJ_IMAGE, rec.data, rec.len, &c.image,
 		&err));
@@ -93,6 +118,7 @@ static void finish(const char *name, int64_t date, const struct commit *parents,
 	free(c.author);
 	free(c.message);
 	image_release(&im);
+	memset(&im, 0, sizeof(im));
 	buf_release(&rec);
 	buf_release(&text);
 }
@@ -105,6 +131,9 @@ int main(int argc, char **argv)
 	unsigned depth = 0;
 	int64_t date = 0;
 	struct commit c = { 0 };
+	char vline[4096];
+	const char *vf[64] = { NULL };
+	bool have_volume = false;
 	struct oid id;
 
 	if (argc != 2)
@@ -138,6 +167,7 @@ int main(int argc, char **argv)
 						abort();
 		} else if (!strcmp(f[0], "file") || !strcmp(f[0], "hard")) {
 			x.type = ENTRY_FILE;
+			unescape(f[2]);
 			x.size = strlen(f[2]);
 			if (n > 3) {
 				x.link_group = strtoull(f[3], NULL, 0);
@@ -154,10 +184,24 @@ int main(int argc, char **argv)
 		} else if (!strcmp(f[0], "dir")) {
 			memcpy(names[depth], f[1], x.name_len);
 			lens[depth++] = x.name_len;
+		} else if (!strcmp(f[0], "volume")) {
+			if (have_volume) {
+				check(tree_builder_finish(&t[0], &id, &err));
+				add_volume(vf, &id);
+			}
+			for (size_t i = 0, len = 0; i < 8; i++) {
+				vf[i] = vline + len;
+				len += (size_t)snprintf(vline + len,
+					       sizeof(vline) - len, "%s",
+					       f[i] ? f[i] : "") + 1;
+			}
+			have_volume = true;
 		} else if (!strcmp(f[0], "up") || !strcmp(f[0], "end")) {
 			check(tree_builder_finish(&t[depth], &id, &err));
 			if (f[0][0] == 'e') {
-				finish(name, date, &c, &id);
+				add_volume(have_volume ? vf : NULL, &id);
+				finish(name, date, &c);
+				have_volume = false;
 				continue;
 			}
 			depth--;
