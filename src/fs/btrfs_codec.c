@@ -3,11 +3,11 @@
 #define ZSTD_STATIC_LINKING_ONLY
 #include "fs/btrfs.h"
 
-#include <lzo/lzo1x.h>
 #include <zlib.h>
 #include <zstd.h>
 #include "base/checked.h"
 #include "base/cursor.h"
+#include "codec/lzo.h"
 
 static int decode_zlib(const uint8_t *in, size_t in_len, uint8_t *out,
 	size_t out_len, size_t *got, struct error *e)
@@ -84,8 +84,7 @@ static int decode_lzo(uint32_t sector, const uint8_t *in, size_t in_len,
 	while (c.left && at < out_len) {
 		size_t used = total - c.left, in_sector = used % sector;
 		struct view seg;
-		lzo_uint n;
-		int rc;
+		size_t n;
 
 		if (sector - in_sector < 4) {
 			if (c.left <= sector - in_sector)
@@ -98,13 +97,10 @@ static int decode_lzo(uint32_t sector, const uint8_t *in, size_t in_len,
 		seg = cur_view(&c, n);
 		if (c.bad || !seg.len)
 			return error_set(e, ERR_CORRUPT,
-				"btrfs: lzo segment of %zu bytes", (size_t)n);
-		n = (lzo_uint)size_min(sector, out_len - at);
-		rc = lzo1x_decompress_safe(seg.data, (lzo_uint)seg.len,
-			out + at, &n, NULL);
-		if (rc != LZO_E_OK)
-			return error_set(e, ERR_CORRUPT,
-				"btrfs: bad lzo data (%d)", rc);
+				"btrfs: lzo segment of %zu bytes", n);
+		if (lzo1x_decode(seg.data, seg.len, out + at,
+			    size_min(sector, out_len - at), &n, e))
+			return error_prefix(e, "btrfs: bad lzo data");
 		at += n;
 		if (n < sector)
 			break;

@@ -3,11 +3,11 @@
 
 #include <lz4.h>
 #include <lzma.h>
-#include <lzo/lzo1x.h>
 #include <stdlib.h>
 #include <zlib.h>
 #include <zstd.h>
 #include "base/limits.h"
+#include "codec/lzo.h"
 
 /* A dictionary larger than the block (1 MiB) is of no use; what xz asks for
  * beyond it is a hostile header. */
@@ -92,14 +92,9 @@ int unpack_block(struct unpack *u, const void *in, size_t in_len, void *out,
 	case UNPACK_LZMA:
 		ok = lzma_alone(in, in_len, out, &n);
 		break;
-	case UNPACK_LZO: {
-		lzo_uint got = max;
-
-		ok = lzo1x_decompress_safe(in, in_len, out, &got, NULL) ==
-		     LZO_E_OK;
-		n = got;
+	case UNPACK_LZO:
+		ok = !lzo1x_decode(in, in_len, out, max, &n, NULL);
 		break;
-	}
 	case UNPACK_XZ: {
 		uint64_t memory = XZ_MEMORY;
 		size_t in_pos = 0, out_pos = 0;
