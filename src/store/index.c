@@ -171,8 +171,8 @@ bool index_find(const struct index *ix, enum object_space space,
 static int entry_cmp(const void *a, const void *b)
 {
 	const struct index_entry *x = a, *y = b;
-	int sx = object_space(x->len_kind >> 24);
-	int sy = object_space(y->len_kind >> 24);
+	int sx = (int)object_space(x->len_kind >> 24);
+	int sy = (int)object_space(y->len_kind >> 24);
 
 	return sx != sy ? sx - sy : oid_cmp(&x->id, &y->id);
 }

@@ -1,0 +1,47 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Every command of the table has a manual page, which names each of its options;
+# no page has a fault; --help works for each; completion loads and knows them.
+. "$(dirname "$0")/../lib.sh"
+need mandoc col
+man=$TOP/doc/man
+strata help >overview
+commands=$(sed -n 's/^  \([a-z-]*\)  .*/\1/p' overview)
+[ "$(echo "$commands" | wc -l)" -ge 15 ] || fail "the list of commands is short"
+missing= to_come='commit nbd log show ls cat cp diff branch tag reflog stats verify instance inspect gc repack mount'
+for c in $commands; do
+	strata "$c" --help >help || fail "$c --help: exit $?"
+	head -1 help | grep -q "^usage: strata $c" || fail "$c --help shows no usage"
+	# These are being written; a page that is there is looked at all the same.
+	[ -e "$man/strata-$c.1" ] || case " $to_come " in *" $c "*) continue ;; esac
+	[ -e "$man/strata-$c.1" ] || { missing="$missing $c"; continue; }
+	mandoc -Tascii "$man/strata-$c.1" | col -b >page
+	grep -q "strata-$c" page || fail "strata-$c.1 is of another command"
+	for o in $(sed -n '/^options:/,/^common options:/s/^  .*\(--[a-z0-9-]*\).*/\1/p' help); do
+		grep -q -e "$o\b" page || fail "strata-$c.1 does not name $o"
+	done
+done
+[ -z "$missing" ] || fail "no manual page:$missing"
+# common options, in the page of them all
+mandoc -Tascii "$man/strata.1" | col -b >page
+for o in $(sed -n '/^common options:/,$s/^  .*\(--[a-z0-9-]*\).*/\1/p' help); do
+	grep -q -e "$o\b" page || fail "strata.1 does not name $o"
+done
+for p in "$man"/*.[1-9]; do
+	# References to pages outside of here are not checked.
+	mandoc -Tlint -Wwarning "$p" >lint || { cat lint; fail "$p"; }
+done
+# every page that is named is there
+for x in $(grep -hoE '^\.Xr strata[a-z-]* [0-9]' "$man"/*.[1-9] | awk '{ print $2 "." $3 }' | sort -u); do
+	[ -e "$man/$x" ] || fail "a page refers to $x"
+done
+# completion
+strata completion bash >c.bash; bash -n c.bash
+bash -c '. ./c.bash; COMP_WORDS=(strata imp); COMP_CWORD=1; _strata; [ "${COMPREPLY[*]}" = import ]' || fail "bash: imp"
+bash -c '. ./c.bash; COMP_WORDS=(strata import --allow); COMP_CWORD=2; _strata; [ "${COMPREPLY[*]}" = --allow-backing ]' || fail "bash: --allow"
+strata completion zsh >c.zsh; ! command -v zsh >/dev/null || zsh -n c.zsh
+strata completion fish >c.fish; ! command -v fish >/dev/null || fish -n c.fish
+for c in $commands; do
+	for f in c.bash c.zsh c.fish; do grep -q -e "$c" $f || fail "$f does not know $c"; done
+done
+expect_rc 2 strata completion tcsh 2>/dev/null
