@@ -55,7 +55,7 @@ static int put_text(struct diff *d, const struct diff_change *ch)
 		const char *on = d->c->null ? "" : colour(d, ch->status);
 
 		fputs(on, stdout);
-		putchar_unlocked(ch->status);
+		putchar_unlocked((int)ch->status);
 		if (ch->status == DIFF_RENAMED) {
 			fputs("100", stdout);
 			putchar_unlocked(sep);
