@@ -227,6 +227,7 @@ static int serve(struct server *s)
 		lease = NULL;
 	if (!prefetch_start(0, &p, NULL))
 		s->nodes.prefetch = p;
+	s->nodes.listings = listings_new();
 	signal(SIGINT, SIG_DFL);
 	signal(SIGTERM, SIG_DFL);
 	signal(SIGHUP, SIG_DFL);
@@ -242,6 +243,7 @@ static int serve(struct server *s)
 	s->mounted = false;
 	s->nodes.prefetch = NULL;
 	prefetch_stop(p);
+	listings_free(&s->nodes, s->nodes.listings);
 	nodes_close(&s->nodes);
 	fuse_session_destroy(s->se);
 	lease_release(lease);

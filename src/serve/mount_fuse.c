@@ -139,6 +139,9 @@ static void op_init(void *ctx, struct fuse_conn_info *conn)
 	conn->want &= ~(unsigned)(FUSE_CAP_AUTO_INVAL_DATA |
 				  FUSE_CAP_READDIRPLUS_AUTO);
 	t->no_open = (conn->capable & FUSE_CAP_NO_OPEN_SUPPORT) != 0;
+	/* Folders of refs change, so that they must be opened each time. */
+	t->no_opendir = t->root->kind == NODE_ENTRY && t->listings &&
+			(conn->capable & FUSE_CAP_NO_OPENDIR_SUPPORT);
 	conn->max_readahead = READ_MAX;
 	conn->max_background = 64;
 	conn->congestion_threshold = 48;
@@ -243,6 +246,99 @@ struct handle {
 	char *name; /* of next */
 };
 
+static struct handle *handle_new(struct nodes *t, struct node *dir,
+	int *out_r)
+{
+	struct handle *h = calloc(1, sizeof(*h));
+
+	*out_r = h ? node_dir_open(t, dir, &h->d, NULL) : ERR_NOMEM;
+	if (*out_r) {
+		free(h);
+		return NULL;
+	}
+	pthread_mutex_init(&h->lock, NULL);
+	return h;
+}
+
+static void handle_free(struct nodes *t, struct handle *h)
+{
+	if (!h)
+		return;
+	node_dir_close(t, h->d);
+	pthread_mutex_destroy(&h->lock);
+	free(h);
+}
+
+/* --- listings without a handle --- */
+
+#define LISTINGS 64
+
+struct listings {
+	pthread_mutex_t lock;
+	uint64_t clock;
+	struct listing {
+		uint64_t ino, used_at;
+		off_t at; /* the cookie that comes next */
+		struct handle *h;
+	} slots[LISTINGS];
+};
+
+struct listings *listings_new(void)
+{
+	struct listings *l = calloc(1, sizeof(*l));
+
+	if (l)
+		pthread_mutex_init(&l->lock, NULL);
+	return l;
+}
+
+void listings_free(struct nodes *t, struct listings *l)
+{
+	if (!l)
+		return;
+	for (size_t i = 0; i < LISTINGS; i++)
+		handle_free(t, l->slots[i].h);
+	pthread_mutex_destroy(&l->lock);
+	free(l);
+}
+
+/* The listing that goes on at this cookie, taken out; else a new one. */
+static struct handle *listing_take(struct nodes *t, struct node *dir,
+	off_t off, int *out_r)
+{
+	struct listings *l = t->listings;
+	struct handle *h = NULL;
+
+	*out_r = 0;
+	pthread_mutex_lock(&l->lock);
+	for (size_t i = 0; off && i < LISTINGS && !h; i++)
+		if (l->slots[i].h && l->slots[i].ino == dir->id &&
+			l->slots[i].at == off) {
+			h = l->slots[i].h;
+			l->slots[i].h = NULL;
+		}
+	pthread_mutex_unlock(&l->lock);
+	return h ? h : handle_new(t, dir, out_r);
+}
+
+/* Keeps it for who asks for what comes next; the oldest one goes. */
+static void listing_keep(struct nodes *t, uint64_t ino, off_t at,
+	struct handle *h)
+{
+	struct listings *l = t->listings;
+	struct listing *s = &l->slots[0];
+	struct handle *old;
+
+	pthread_mutex_lock(&l->lock);
+	for (size_t i = 0; i < LISTINGS && s->h; i++)
+		if (!l->slots[i].h || l->slots[i].used_at < s->used_at)
+			s = &l->slots[i];
+	old = s->h;
+	*s = (struct listing){ ino, ++l->clock, at, h };
+	pthread_mutex_unlock(&l->lock);
+	handle_free(t, old);
+}
+
 static void op_opendir(fuse_req_t req, fuse_ino_t ino,
 	struct fuse_file_info *fi)
 {
@@ -260,33 +356,28 @@ static void op_opendir(fuse_req_t req, fuse_ino_t ino,
 		fuse_reply_err(req, ENOTDIR);
 		return;
 	}
-	h = calloc(1, sizeof(*h));
-	r = h ? node_dir_open(t, n, &h->d, NULL) : ERR_NOMEM;
-	if (r) {
-		free(h);
+	if (t->no_opendir) {
+		fuse_reply_err(req, ENOSYS);
+		return;
+	}
+	h = handle_new(t, n, &r);
+	if (!h) {
 		fuse_reply_err(req, errno_of(r));
 		return;
 	}
-	pthread_mutex_init(&h->lock, NULL);
 	fi->fh = (uintptr_t)h;
 	if (!changes(n)) {
 		fi->cache_readdir = 1;
 		fi->keep_cache = 1;
 	}
-	if (fuse_reply_open(req, fi)) {
-		node_dir_close(t, h->d);
-		free(h);
-	}
+	if (fuse_reply_open(req, fi))
+		handle_free(t, h);
 }
 
 static void op_releasedir(fuse_req_t req, fuse_ino_t ino ATTR_UNUSED,
 	struct fuse_file_info *fi)
 {
-	struct handle *h = (struct handle *)(uintptr_t)fi->fh;
-
-	node_dir_close(tree(req), h->d);
-	pthread_mutex_destroy(&h->lock);
-	free(h);
+	handle_free(tree(req), (struct handle *)(uintptr_t)fi->fh);
 	fuse_reply_err(req, 0);
 }
 
@@ -376,17 +467,21 @@ static size_t put_dots(fuse_req_t req, struct node *dir, off_t off, bool plus,
 static void list(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 	struct fuse_file_info *fi, bool plus)
 {
+	struct nodes *t = tree(req);
 	struct handle *h = (struct handle *)(uintptr_t)fi->fh;
 	struct node *dir = node_at(req, ino);
 	char *out = malloc(size);
 	size_t len = 0;
-	int r = 1;
+	int r = 0;
 
-	if (!out || !dir) {
+	if (out && dir && t->no_opendir)
+		h = listing_take(t, dir, off, &r);
+	if (!out || !dir || r) {
 		free(out);
-		fuse_reply_err(req, dir ? ENOMEM : ESTALE);
+		fuse_reply_err(req, r ? errno_of(r) : dir ? ENOMEM : ESTALE);
 		return;
 	}
+	r = 1;
 	pthread_mutex_lock(&h->lock);
 	for (;; off++) {
 		struct child c;
@@ -395,7 +490,7 @@ static void list(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 		if (off < 2) {
 			n = put_dots(req, dir, off, plus, out + len, size - len);
 		} else {
-			r = child_at(tree(req), h, dir, off - 2, &c);
+			r = child_at(t, h, dir, off - 2, &c);
 			if (r <= 0)
 				break;
 			n = put_child(req, dir, &c, plus, off + 1, out + len,
@@ -406,6 +501,10 @@ static void list(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 		len += n;
 	}
 	pthread_mutex_unlock(&h->lock);
+	if (t->no_opendir && (len || r > 0))
+		listing_keep(t, ino, off, h);
+	else if (t->no_opendir)
+		handle_free(t, h); /* the end was told */
 	/* What was listed is given; the failure comes with the next call. */
 	if (r < 0 && !len)
 		fuse_reply_err(req, errno_of(r));

@@ -81,7 +81,9 @@ struct nodes {
 	struct node_view *views;
 	struct node *root;
 	uint64_t count;
-	bool no_open; /* the kernel need not be told of opened files */
+	bool no_open;	 /* the kernel need not be told of opened files */
+	bool no_opendir; /* nor of folders */
+	struct listings *listings; /* borrowed; of folders without a handle */
 };
 
 enum nodes_root { NODES_FILES, NODES_DISKS, NODES_ALL };
