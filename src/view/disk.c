@@ -7,9 +7,11 @@
 #include "model/layout.h"
 #include "view/view.h"
 
-/* Decoded leaves that are kept: each about 64 KiB for a disk of small files.
- * Enough for 16 threads that read forwards. */
-#define LEAVES 32
+/* Decoded leaves are kept in slots by their number: 8 GiB of a disk without a
+ * conflict, as long as all together have no more extents than this (72 bytes
+ * each, 18 MiB). */
+#define LEAVES 512
+#define EXTENTS_MAX (256 * 1024)
 
 struct leaf {
 	uint64_t index;
@@ -23,20 +25,52 @@ struct disk_source {
 	pthread_mutex_t lock;
 	struct layout_reader reader;
 	struct leaf *leaves[LEAVES];
-	unsigned next;
+	size_t extents; /* of all leaves kept */
+	unsigned victim;
 };
+
+/* With the lock held. */
+static void leaf_drop(struct leaf *lf)
+{
+	if (--lf->refs)
+		return;
+	vec_release(&lf->x);
+	free(lf);
+}
 
 static void leaf_unref(struct disk_source *d, struct leaf *lf)
 {
-	bool last;
+	pthread_mutex_lock(&d->lock);
+	leaf_drop(lf);
+	pthread_mutex_unlock(&d->lock);
+}
+
+/* With the lock held: empties a slot. */
+static void slot_clear(struct disk_source *d, unsigned slot)
+{
+	struct leaf *old = d->leaves[slot];
+
+	if (!old)
+		return;
+	d->leaves[slot] = NULL;
+	d->extents -= old->x.len;
+	leaf_drop(old);
+}
+
+/* Keeps a leaf; others go, one slot after the other, while there is too
+ * much. */
+static void leaf_keep(struct disk_source *d, struct leaf *lf)
+{
+	unsigned slot = lf->index % LEAVES;
 
 	pthread_mutex_lock(&d->lock);
-	last = !--lf->refs;
+	slot_clear(d, slot);
+	for (unsigned i = 0; i < LEAVES && d->extents + lf->x.len > EXTENTS_MAX;
+		i++)
+		slot_clear(d, d->victim++ % LEAVES);
+	d->leaves[slot] = lf;
+	d->extents += lf->x.len;
 	pthread_mutex_unlock(&d->lock);
-	if (last) {
-		vec_release(&lf->x);
-		free(lf);
-	}
 }
 
 static int damage(int r, struct error *e)
@@ -62,14 +96,14 @@ static int get_leaf(struct disk_source *d, uint64_t index, struct leaf **out,
 
 	*out = NULL;
 	pthread_mutex_lock(&d->lock);
-	for (unsigned i = 0; i < LEAVES; i++)
-		if (d->leaves[i] && d->leaves[i]->index == index) {
-			*out = d->leaves[i];
-			d->leaves[i]->refs++;
-			*out_skip = 0;
-			pthread_mutex_unlock(&d->lock);
-			return 0;
-		}
+	lf = d->leaves[index % LEAVES];
+	if (lf && lf->index == index) {
+		lf->refs++;
+		*out = lf;
+		*out_skip = 0;
+		pthread_mutex_unlock(&d->lock);
+		return 0;
+	}
 	r = layout_reader_leaf(&d->reader, index, &id, out_skip, e);
 	pthread_mutex_unlock(&d->lock);
 	if (r || *out_skip)
@@ -89,16 +123,7 @@ static int get_leaf(struct disk_source *d, uint64_t index, struct leaf **out,
 		free(lf);
 		return damage(r, e);
 	}
-	pthread_mutex_lock(&d->lock);
-	{
-		struct leaf *old = d->leaves[d->next];
-
-		d->leaves[d->next] = lf;
-		d->next = (d->next + 1) % LEAVES;
-		pthread_mutex_unlock(&d->lock);
-		if (old)
-			leaf_unref(d, old);
-	}
+	leaf_keep(d, lf);
 	*out = lf;
 	return 0;
 }
@@ -226,10 +251,7 @@ static void disk_close(struct source *s)
 	struct disk_source *d = (struct disk_source *)s;
 
 	for (unsigned i = 0; i < LEAVES; i++)
-		if (d->leaves[i]) {
-			vec_release(&d->leaves[i]->x);
-			free(d->leaves[i]);
-		}
+		slot_clear(d, i);
 	layout_reader_release(&d->reader);
 	pthread_mutex_destroy(&d->lock);
 	free(d);
