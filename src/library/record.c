@@ -424,6 +424,7 @@ int record_find(struct library *l, const char *path, struct record *out,
 	if (!r && w.path == NULL) { /* renamed since */
 		free(out->path);
 		out->path = steal_ptr(real);
+		record_write(l, out, NULL); /* the old one is pruned */
 	}
 	return r;
 }

@@ -99,7 +99,8 @@ static int run(struct library *l, struct writer *w,
 		.changes = changes,
 		.threads = a->threads,
 		.findings = a->findings,
-		.progress = a->progress };
+		.progress = a->progress,
+		.out_reused_files = &out->reused_files };
 	int r = changes && disks ? 0 : error_nomem(e);
 
 	for (size_t i = 0; i < n && !r; i++)
@@ -121,9 +122,10 @@ static int run(struct library *l, struct writer *w,
 
 /* The branch must be where the overlay began, or not be. */
 static int check_branch(struct library *l, const struct commit_overlay_args *a,
-	struct error *e)
+	const struct oid *parent, struct error *e)
 {
 	struct oid tip;
+	char x[OID_HEX + 1], y[OID_HEX + 1];
 	int r = ref_name_check(a->branch, e);
 
 	if (r)
@@ -131,11 +133,12 @@ static int check_branch(struct library *l, const struct commit_overlay_args *a,
 	r = library_ref_read(l, REFS_HEADS, a->branch, &tip, e);
 	if (r == ERR_NOTFOUND)
 		return 0;
-	if (!r && !oid_equal(&tip, a->base))
+	if (!r && !oid_equal(&tip, parent))
 		r = error_set(e, ERR_CONFLICT,
-			"the branch '%s' has moved since the overlay was made; "
-			"commit to another one with -b and merge",
-			a->branch);
+			"the branch '%s' is at %.12s and not at %.12s, which "
+			"the overlay goes on from; commit to another branch "
+			"with -b, then merge",
+			a->branch, oid_hex(&tip, x), oid_hex(parent, y));
 	return r;
 }
 
@@ -148,9 +151,10 @@ int ops_commit_overlay(struct library *l, const struct commit_overlay_args *a,
 	AUTO_SOURCE overlay = NULL;
 	ranges changed = { 0 };
 	struct writer_stats st;
+	const struct oid *parent = a->parent ? a->parent : a->base;
 	struct oid tip;
 	struct commit_args ca = { .branch = a->branch,
-		.from = a->base,
+		.from = parent,
 		.message = a->message,
 		.reason = "commit",
 		.annotations = a->annotations };
@@ -158,9 +162,9 @@ int ops_commit_overlay(struct library *l, const struct commit_overlay_args *a,
 	int r;
 
 	memset(out, 0, sizeof(*out));
-	r = check_branch(l, a, e);
+	r = check_branch(l, a, parent, e);
 	if (!r && !library_ref_read(l, REFS_HEADS, a->branch, &tip, e))
-		ca.parent = a->base;
+		ca.parent = parent;
 	/* The lease first: gc must not take the base away meanwhile. */
 	if (!r)
 		r = writer_open(l->store, NULL, &w, e);

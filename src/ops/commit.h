@@ -12,8 +12,9 @@ struct commit_overlay_args {
 	struct source *overlay;
 	const struct oid *base; /* commit */
 	int disk;		/* -1: the only one */
-	/* The branch that moves. Where it exists, its tip must be base. Where
-	 * not, it is made, and base is the parent. */
+	const struct oid *parent; /* NULL: base */
+	/* The branch that moves. Where it exists, its tip must be parent. Where
+	 * not, it is made, from parent. */
 	const char *branch;
 	const char *message;
 	const char *const *annotations;
@@ -25,6 +26,7 @@ struct commit_overlay_args {
 struct commit_overlay_result {
 	struct import_result import; /* data_bytes: what changed, per disk */
 	uint64_t changed_bytes;	     /* that the overlay holds */
+	uint64_t reused_files;	     /* that kept their blob unread */
 };
 void commit_overlay_result_release(struct commit_overlay_result *r);
 

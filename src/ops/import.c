@@ -162,6 +162,9 @@ int import_disks(struct writer *w, struct library *l,
 			e);
 	else if (!r)
 		r = bring_whole(&ia, &s, a->findings, out, out_data_bytes, e);
+	for (size_t i = 0; a->out_reused_files && i < cut.files.len; i++)
+		*a->out_reused_files +=
+			(cut.files.items[i].flags & CUT_REUSED) != 0;
 	return r ? r : bring_volumes(w, &s, &cut, a->progress, out, e);
 }
 

@@ -60,6 +60,7 @@ struct import_disks_args {
 	unsigned threads;
 	const struct finding_sink *findings;
 	const struct progress *progress;
+	uint64_t *out_reused_files; /* with changes; or NULL */
 };
 /* Surveys, cuts and stores disks; fills in the image's disks and volumes. */
 int import_disks(struct writer *w, struct library *l,

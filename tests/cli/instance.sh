@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # Instances: an overlay over the library, its base safe, its record; what is refused.
 . "$(dirname "$0")/../lib.sh"
-. "$TOP/tests/serve.inc"
+. "$TOP/tests/instance.inc"
 need_plugin; need mke2fs sfdisk python3 qemu-io qemu-img
 make_disk a.raw
 export STRATA_LIBRARY=$PWD/lib
 strata -q init lib; strata -q import a.raw -b web
-get() { python3 -c 'import json,sys; d = json.load(open(sys.argv[1])); print(eval("d" + sys.argv[2]))' "$1" "$2"; }
+
 
 # create: an overlay that qemu takes, over the library's server
 strata instance create web one --json > one.json
