@@ -183,4 +183,9 @@
 #define LIMIT_PACKAGES_FILE (160 * MIB)
 #define LIMIT_PACKAGES 200000
 
+/* A file that is shown line by line, and its lines; a larger one is told as
+ * binary. At most 70 bytes of tables a line, for both sides: 56 MiB. */
+#define LIMIT_DIFF_TEXT (16 * MIB)
+#define LIMIT_DIFF_LINES 400000
+
 #endif

@@ -3,29 +3,22 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include "change/diff.h"
 #include "cli/commands.h"
-#include "cli/json.h"
-#include "cli/side.h"
+#include "cli/diff_private.h"
 #include "cli/target.h"
 
 static const struct cli_option options[] = {
 	{ 0, "name-status", NULL, "status letters and paths (the default)", 0 },
 	{ 0, "name-only", NULL, "paths only", 0 },
+	{ 'p', "patch", NULL, "changed text files line by line, as git does",
+		0 },
+	{ 0, "stat", NULL, "how many lines changed in which file", 0 },
+	{ 0, "packages", NULL, "packages that came, went or changed", 0 },
+	{ 0, "blocks", NULL, "ranges of the disks that changed", 0 },
 	{ 0, "exit-code", NULL, "exit 1 where there are differences", 0 },
 	{ 0, "ignore-mtime", NULL, "times of change do not count", 0 },
 	{ 0, "no-renames", NULL, "moved files as deleted and added ones", 0 },
 	{ 0, NULL, NULL, NULL, 0 },
-};
-
-enum mode { NAME_STATUS, NAME_ONLY };
-
-struct diff {
-	struct cli *c;
-	enum mode mode;
-	struct json json;
-	struct side side[2];
-	VEC(struct diff_mount) mounts[2];
 };
 
 /* --- output --- */
@@ -112,6 +105,10 @@ static int on_change(void *ctx, const struct diff_change *ch)
 		put_json(d, ch);
 		return progress_check(&d->c->progress, &d->c->err);
 	}
+	if (d->mode == PATCH)
+		return diff_put_patch(d, ch);
+	if (d->mode == STAT)
+		return diff_count(d, ch);
 	return put_text(d, ch);
 }
 
@@ -182,7 +179,7 @@ static int compare(struct diff *d, struct diff_result *res)
 {
 	struct cli *c = d->c;
 	struct diff_args a = { .renames = !cli_flag(c, "no-renames"),
-		.need_ids = c->json,
+		.need_ids = c->json || d->mode == PATCH,
 		.ignore = cli_flag(c, "ignore-mtime") ? DIFF_MTIME : 0 };
 	char **paths = NULL;
 	int r = make_side(d, 0, &a.side[0]);
@@ -210,6 +207,44 @@ static void diff_release(struct diff *d)
 		side_release(&d->side[i]);
 		vec_release(&d->mounts[i]);
 	}
+	vec_release(&d->stats);
+	buf_release(&d->stat_paths);
+}
+
+static enum diff_mode mode_of(const struct cli *c)
+{
+	static const struct {
+		const char *name;
+		enum diff_mode mode;
+	} modes[] = { { "blocks", BLOCKS }, { "packages", PACKAGES },
+		{ "patch", PATCH }, { "stat", STAT },
+		{ "name-only", NAME_ONLY } };
+
+	for (size_t i = 0; i < ARRAY_LEN(modes); i++)
+		if (cli_flag(c, modes[i].name))
+			return modes[i].mode;
+	return NAME_STATUS;
+}
+
+static int tell(struct diff *d, struct diff_result *res)
+{
+	int r;
+
+	switch (d->mode) {
+	case PACKAGES:
+		return diff_packages(d, &res->changes);
+	case BLOCKS:
+		return diff_blocks(d, &res->changes);
+	default:
+		if (d->c->json)
+			json_array(&d->json, "entries");
+		r = compare(d, res);
+		if (!r && d->c->json)
+			json_array_end(&d->json);
+		else if (!r && d->mode == STAT)
+			diff_put_stats(d);
+		return r;
+	}
 }
 
 static int run(struct cli *c)
@@ -222,23 +257,19 @@ static int run(struct cli *c)
 
 	if (r)
 		return r;
-	if (cli_flag(c, "name-only"))
-		d.mode = NAME_ONLY;
+	d.mode = mode_of(c);
+	sa.maybe = d.mode == BLOCKS;
 	cli_findings_init(&found);
 	sa.findings = &found.sink;
 	for (int i = 0; i < 2 && !r; i++)
 		r = side_open(c, c->args[i], &sa, &d.side[i]);
 	if (!r) {
 		cli_pager(c);
-		if (c->json) {
+		if (c->json)
 			json_start(&d.json, stdout, "diff");
-			json_array(&d.json, "entries");
-		}
-		r = compare(&d, &res);
-		if (c->json && !r) {
-			json_array_end(&d.json);
+		r = tell(&d, &res);
+		if (c->json && !r)
 			json_end(&d.json);
-		}
 		if (!r && res.renames_left)
 			cli_warn(c, "so many changes that renames were not "
 				    "looked for");
@@ -253,7 +284,8 @@ static int run(struct cli *c)
 
 const struct command cmd_diff = {
 	.name = "diff",
-	.synopsis = "A B [--name-status|--name-only] [--exit-code] [-- PATH...]",
+	.synopsis = "A B [--stat|--name-status|--name-only|--packages|--blocks|-p] "
+		    "[--exit-code] [-- PATH...]",
 	.summary = "what is different between two images",
 	.options = options,
 	.operands = COMPLETE_REV,
