@@ -374,6 +374,7 @@ static int rewrite(struct gc *g, const struct gc_plan *plan)
 		AUTO_FREE uint64_t *order = NULL;
 		size_t n;
 
+		store_set_cache(g->l->store, REPACK_CACHE);
 		r = repack_order(g->l, g->c, g->drop, g->a->progress, &order,
 			&n, g->e);
 		if (!r)

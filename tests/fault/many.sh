@@ -13,10 +13,11 @@ for i in $(seq $n); do
 	printf '%08d' $i | dd of=x.img bs=1 seek=$((i % 900 * 4096)) conv=notrunc status=none
 	if [ $i = 60 ]; then
 		first=$(opens strata -q import x.img -b b$((i % 50))); open1=$(opens strata log -n 1 b1)
-	
+	else
 		strata -q import x.img -b b$((i % 50))
 	fi
 done
+[ "$(strata verify --json | grep -o '"commits":[0-9]*' | head -1)" = "\"commits\":$n" ] || fail "not all commits are there"
 last=$(opens strata -q import x.img -b b1)
 [ "$(ls lib/index | wc -l)" -le 9 ] || fail "$(ls lib/index | wc -l) index files"
 # as much work at the end as in the beginning, a fifth more at most
