@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/checked.h"
+#include "base/limits.h"
 #include "disk/qcow2.h"
 #include "ops/ingest_change.h"
 #include "view/view.h"
@@ -33,6 +34,11 @@ static int allocated(struct source *overlay, ranges *out, struct error *e)
 		if (out->len &&
 			vec_last(out)->off + vec_last(out)->len == g.off)
 			vec_last(out)->len += g.len;
+		else if (out->len >= LIMIT_DISK_EXTENTS)
+			return error_at(e, ERR_LIMIT, g.off,
+				"the overlay changed over %llu places; import "
+				"it as a whole",
+				(unsigned long long)LIMIT_DISK_EXTENTS);
 		else if (!vec_push(out, (struct source_range){ g.off, g.len }))
 			return error_nomem(e);
 		off = g.off + g.len;

@@ -31,7 +31,8 @@ struct collect {
 	/* of the file at hand */
 	struct fs_node node;
 	bool encoded, not_plain;
-	uint64_t data_bytes;
+	uint64_t data_bytes; /* that extents hold, in whatever form */
+	uint64_t file_end;   /* of its extents so far */
 	/* ids of files with several names that were collected */
 	uint64_t *seen;
 	size_t seen_cap, seen_n;
@@ -71,7 +72,10 @@ static bool seen_before(struct collect *c, uint64_t id)
 	return false;
 }
 
-/* Adds [off, off+len) of a device of the volume, as pieces of disks. */
+/* Adds [off, off+len) of a device of the volume, as pieces of disks. Pieces
+ * that begin behind the file's end are left out: slack is looked at as the tail
+ * of one piece, and where its block is torn apart (a segment of a volume that
+ * ends inside of it) the rest is as good in the skeleton. */
 static int add_extent(struct collect *c, uint32_t dev, uint64_t off,
 	uint64_t len, uint64_t file_off)
 {
@@ -90,6 +94,8 @@ static int add_extent(struct collect *c, uint32_t dev, uint64_t off,
 				.len = (uint32_t)n,
 				.disk = g->disk };
 
+			if (file_off >= c->node.size)
+				return 0;
 			/* A hole in the volume reads as zeros, and so does what
 			 * no extent covers. */
 			if (g->disk != SURVEY_NO_DISK &&
@@ -111,6 +117,12 @@ static int on_extent(void *ctx, const struct fs_extent *x)
 	uint64_t len = x->len, end;
 	const struct survey_volume *v = c->vol;
 
+	/* Two extents of one part of a file would give that part two contents:
+	 * the file is one, the disk would come back as the other. No reader
+	 * gives them; the disk's bytes must not hang on that. */
+	if (x->file_off < c->file_end ||
+		!u64_add(x->file_off, len, &c->file_end))
+		return ERR_CORRUPT;
 	switch (x->kind) {
 	case FS_EXTENT_UNWRITTEN:
 		return 0;
@@ -119,6 +131,9 @@ static int on_extent(void *ctx, const struct fs_extent *x)
 		/* fallthrough */
 	case FS_EXTENT_INLINE:
 		c->not_plain = true;
+		if (x->file_off < c->node.size)
+			c->data_bytes += u64_min(len,
+				c->node.size - x->file_off);
 		return 0;
 	case FS_EXTENT_DATA:
 		break;
@@ -164,7 +179,7 @@ static int on_entry(void *ctx, const struct walk_item *it)
 		return error_set(c->e, ERR_LIMIT, "over 2^32 files");
 	c->node = it->node;
 	c->encoded = c->not_plain = false;
-	c->data_bytes = 0;
+	c->data_bytes = c->file_end = 0;
 	if (it->node.flags & FS_NODE_OPAQUE) {
 		f.state = CUT_OPAQUE;
 		goto push;
@@ -180,13 +195,14 @@ static int on_entry(void *ctx, const struct walk_item *it)
 			it->path, "%s",
 			err.code	 ? err.msg
 			: r == ERR_LIMIT ? "the disk has too many extents"
-					 : "an extent is outside the volume");
+					 : "an extent is outside the volume, or "
+					   "two are of one part of the file");
 		f.state = CUT_OPAQUE;
 	} else if (c->not_plain) {
 		f.state = CUT_READ;
 		f.flags = c->encoded ? CUT_ENCODED : 0;
 	}
-	if (f.state != CUT_OPAQUE && !c->encoded && !c->not_plain &&
+	if (f.state != CUT_OPAQUE &&
 		it->node.size - c->data_bytes > LIMIT_HASHED_HOLE) {
 		finding_report(c->findings, FINDING_FILE_LIMIT,
 			FINDING_NO_OFFSET, it->path,

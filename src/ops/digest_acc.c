@@ -6,6 +6,13 @@
 
 #define BLOCK DISK_DIGEST_BLOCK
 
+/* Neighbours end and begin in the same block: it is noted once. */
+static bool note(struct digest_acc *a, uint64_t block)
+{
+	return (a->edges.len && *vec_last(&a->edges) == block) ||
+	       vec_push(&a->edges, block);
+}
+
 int digest_acc_add(struct digest_acc *a, uint64_t disk_size,
 	const uint8_t *data, size_t len, uint64_t off, struct error *e)
 {
@@ -13,9 +20,9 @@ int digest_acc_add(struct digest_acc *a, uint64_t disk_size,
 	uint64_t from = round_up(off, BLOCK);
 	uint64_t to = end == disk_size ? end : round_down(end, BLOCK);
 
-	if (from != off && !vec_push(&a->edges, off / BLOCK))
+	if (from != off && !note(a, off / BLOCK))
 		return error_nomem(e);
-	if (to != end && to >= from && !vec_push(&a->edges, end / BLOCK))
+	if (to != end && to >= from && !note(a, end / BLOCK))
 		return error_nomem(e);
 	if (to > from)
 		disk_digest_add(&a->sum, data + (from - off),

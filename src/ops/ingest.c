@@ -444,13 +444,7 @@ static void *run(void *arg)
 
 static void release(struct sweep *s)
 {
-	struct large_file *l, *next;
-
-	for (l = s->in.large; l; l = next) {
-		next = l->next;
-		free(l->list);
-		free(l);
-	}
+	ingest_release(&s->in);
 	for (size_t i = 0; i < RING; i++) {
 		vec_release(&s->ring[i].in);
 		vec_release(&s->ring[i].out);
@@ -589,6 +583,29 @@ static size_t volume_of(const struct cut *c, size_t file)
 	return v;
 }
 
+/* The file whose extents f has too, and that is read for both. */
+static const struct cut_file *twin(const struct cut *c,
+	const struct cut_file *f)
+{
+	const struct cut_file *o = &c->files.items[f->same_as];
+
+	return o != f && o->same_as == f->same_as ? o : NULL;
+}
+
+static void copy_twins(struct cut *c)
+{
+	for (size_t i = 0; i < c->files.len; i++) {
+		struct cut_file *f = &c->files.items[i];
+		const struct cut_file *o = twin(c, f);
+
+		if (f->state != CUT_PLAIN || f->flags & CUT_HASHED || !o ||
+			!(o->flags & CUT_HASHED))
+			continue;
+		f->hash = o->hash;
+		f->flags |= CUT_HASHED;
+	}
+}
+
 static int rest_one(struct rest_thread *t, struct ingest_worker *w,
 	size_t index, struct error *e)
 {
@@ -602,16 +619,8 @@ static int rest_one(struct rest_thread *t, struct ingest_worker *w,
 
 	if (f->flags & CUT_HASHED || f->state == CUT_OPAQUE)
 		return 0;
-	if (f->state == CUT_PLAIN) {
-		const struct cut_file *o = &c->files.items[f->same_as];
-
-		if (o != f && o->flags & CUT_HASHED && o->same_as == f->same_as) {
-			f->hash = o->hash;
-			f->flags |= CUT_HASHED;
-			return 0;
-		}
-		return ingest_file(w, f, e);
-	}
+	if (f->state == CUT_PLAIN) /* a clone gets its twin's hash later */
+		return twin(c, f) ? 0 : ingest_file(w, f, e);
 	v = volume_of(c, index);
 	if (!t->fs[v]) {
 		r = survey_open_fs(&rs->survey->volumes.items[v], NULL,
@@ -744,6 +753,8 @@ int ingest_rest(const struct ingest_args *a, const struct survey *s,
 		free(t[i].fs);
 	}
 	free(t);
+	copy_twins(a->cut);
+	ingest_release(&rs.in);
 	pthread_mutex_destroy(&rs.lock);
 	pthread_mutex_destroy(&rs.in.lock);
 	if (rs.code && e)

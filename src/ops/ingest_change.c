@@ -188,6 +188,7 @@ struct change {
 	uint64_t digested;
 	struct buf scratch;
 	size_t item; /* next claimed extent of this disk, index in cut.items */
+	size_t look; /* the same, of next_touched */
 	size_t items_end;
 };
 
@@ -303,40 +304,61 @@ static int lay_leaf(struct change *c, uint64_t end, struct error *e)
 	return r;
 }
 
-/* Which leaves cannot be taken over: those with changed bytes, those with
- * extents of files that were read anew, and the last one of a disk whose size
- * changed. One bit each. */
-static uint8_t *touched_leaves(struct change *c, uint64_t leaves)
+/* The first leaf from k on that cannot be taken over: one with changed bytes,
+ * with extents of files that were read anew, or where a disk ends whose size
+ * changed. To be asked in ascending order; a disk of 2^61 bytes that is mostly
+ * hole has 2^37 leaves, so none is looked at by itself. */
+static uint64_t next_touched(struct change *c, uint64_t k, uint64_t leaves)
 {
-	uint8_t *bits = calloc(leaves / 8 + 1, 1);
+	uint64_t at = k * LAYOUT_SPAN, seam, next = leaves;
+	size_t i = source_range_find(c->d->changed, c->d->nchanged, at);
 
-	if (!bits)
-		return NULL;
-	for (size_t i = 0; i < c->d->nchanged; i++) {
-		uint64_t to = c->d->changed[i].off + c->d->changed[i].len - 1;
-
-		for (uint64_t k = c->d->changed[i].off / LAYOUT_SPAN;
-			k <= to / LAYOUT_SPAN; k++)
-			bits[k / 8] |= (uint8_t)(1 << k % 8);
-	}
-	for (size_t i = c->item; i < c->items_end; i++) {
-		const struct cut_item *it = &c->cut->items.items[i];
+	if (i < c->d->nchanged)
+		next = u64_max(k, c->d->changed[i].off / LAYOUT_SPAN);
+	for (; c->look < c->items_end; c->look++) {
+		const struct cut_item *it = &c->cut->items.items[c->look];
 		const struct cut_extent *x =
 			&c->cut->extents.items[it->extent];
 
-		if (c->cut->files.items[it->file].flags & CUT_REUSED)
+		if (c->cut->files.items[it->file].flags & CUT_REUSED ||
+			x->disk_off + x->len <= at)
 			continue;
-		for (uint64_t k = x->disk_off / LAYOUT_SPAN;
-			k <= (x->disk_off + x->len - 1) / LAYOUT_SPAN; k++)
-			bits[k / 8] |= (uint8_t)(1 << k % 8);
+		next = u64_min(next, u64_max(k, x->disk_off / LAYOUT_SPAN));
+		break;
 	}
-	if (c->src->size != c->base.size) {
-		uint64_t k = u64_min(c->src->size, c->base.size) / LAYOUT_SPAN;
+	seam = u64_min(c->src->size, c->base.size) / LAYOUT_SPAN;
+	if (c->src->size != c->base.size && seam >= k)
+		next = u64_min(next, seam);
+	return u64_min(next, leaves);
+}
 
-		if (k < leaves)
-			bits[k / 8] |= (uint8_t)(1 << k % 8);
+/* Takes over leaves [k, to) of the base; what is zeros goes in large steps. */
+static int take_leaves(struct change *c, uint64_t k, uint64_t to,
+	struct error *e)
+{
+	while (k < to) {
+		struct oid id = { { 0 } };
+		uint64_t skip = to - k, end;
+		int r = 0;
+
+		if (k < div_ceil(c->base.size, LAYOUT_SPAN))
+			r = layout_reader_leaf(&c->base.reader, k, &id, &skip,
+				e);
+		if (r)
+			return r;
+		if (!skip) {
+			r = layout_builder_add_leaf(&c->layout, &id, e);
+			k++;
+		} else {
+			k += u64_min(skip, to - k);
+			end = u64_min(k * LAYOUT_SPAN, c->src->size);
+			r = layout_builder_add(&c->layout, LAYOUT_ZERO,
+				end - c->layout.at, NULL, 0, e);
+		}
+		if (r)
+			return r;
 	}
-	return bits;
+	return 0;
 }
 
 /* The digest follows the change: the blocks that changed go out as they were
@@ -419,23 +441,22 @@ static int resize_digest(struct change *c, struct library *l,
 
 static int lay_out(struct change *c, struct error *e)
 {
-	uint64_t leaves = div_ceil(c->src->size, LAYOUT_SPAN);
-	AUTO_FREE uint8_t *touched = touched_leaves(c, leaves);
-	int r = touched ? 0 : error_nomem(e);
+	uint64_t leaves = div_ceil(c->src->size, LAYOUT_SPAN), k = 0;
 
-	for (uint64_t k = 0; k < leaves && !r; k++) {
-		uint64_t end = u64_min((k + 1) * LAYOUT_SPAN, c->src->size);
-		struct oid id;
+	while (k < leaves) {
+		uint64_t to = next_touched(c, k, leaves);
+		int r = take_leaves(c, k, to, e);
 
-		if (touched[k / 8] & 1 << k % 8) {
-			r = lay_leaf(c, end, e);
-			continue;
-		}
-		r = base_leaf_id(&c->base, k, &id, e);
-		if (!r)
-			r = layout_builder_add_leaf(&c->layout, &id, e);
+		if (!r && to < leaves)
+			r = progress_check(c->a->progress, e);
+		if (!r && to < leaves)
+			r = lay_leaf(c, u64_min((to + 1) * LAYOUT_SPAN,
+						c->src->size), e);
+		if (r)
+			return r;
+		k = to + 1;
 	}
-	return r;
+	return 0;
 }
 
 int ingest_change(const struct ingest_args *a, struct library *l,
@@ -450,6 +471,7 @@ int ingest_change(const struct ingest_args *a, struct library *l,
 		.item = a->cut->disks.items[disk].first };
 	int r = base_open(&c.base, l, d->base, e);
 
+	c.look = c.item;
 	c.items_end = c.item + a->cut->disks.items[disk].n;
 	out->sum = d->base->sum;
 	if (!r)

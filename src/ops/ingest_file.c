@@ -11,6 +11,18 @@
 #define WHOLE_READ (4u * 1024 * 1024)
 #define WINDOW (1u * 1024 * 1024)
 
+void ingest_release(struct ingest *in)
+{
+	struct large_file *l, *next;
+
+	for (l = in->large; l; l = next) {
+		next = l->next;
+		free(l->list);
+		free(l);
+	}
+	in->large = NULL;
+}
+
 int ingest_worker_init(struct ingest_worker *w, struct ingest *in,
 	struct error *e)
 {
@@ -275,7 +287,7 @@ int ingest_help(struct ingest_worker *w, struct error *e)
 	struct large_file *l, **p;
 	struct file_reader fr = { .w = w };
 	uint64_t i, off, n;
-	bool last;
+	bool last, failed;
 	int r;
 
 	pthread_mutex_lock(&in->lock);
@@ -303,6 +315,8 @@ int ingest_help(struct ingest_worker *w, struct error *e)
 	l->list[i].len = (uint32_t)n;
 
 	pthread_mutex_lock(&in->lock);
+	l->failed |= r != 0;
+	failed = l->failed;
 	last = ++l->done == l->segments;
 	if (last) {
 		for (p = &in->large; *p != l; p = &(*p)->next)
@@ -311,7 +325,7 @@ int ingest_help(struct ingest_worker *w, struct error *e)
 	}
 	pthread_mutex_unlock(&in->lock);
 	if (last) {
-		if (!r && l->segments > 1)
+		if (!failed && l->segments > 1)
 			r = finish_large(w, l, e);
 		free(l->list);
 		free(l);

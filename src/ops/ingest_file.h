@@ -13,6 +13,7 @@ struct large_file {
 	struct large_file *next;
 	struct cut_file *file;
 	uint64_t segments, taken, done;
+	bool failed; /* a segment was not stored: the list must not be */
 	struct chunk_ref {
 		struct oid id;
 		uint32_t len;
@@ -38,6 +39,9 @@ struct ingest_worker {
 	struct digest_acc digest; /* of the swept disk */
 	struct digest_acc *gains; /* of a change: one a disk, else NULL */
 };
+
+/* Frees large files that an error left behind. */
+void ingest_release(struct ingest *in);
 
 int ingest_worker_init(struct ingest_worker *w, struct ingest *in,
 	struct error *e);

@@ -150,7 +150,8 @@ static int on_stream(void *ctx, const uint8_t *name, size_t len, uint64_t id)
 
 	buf_addstr(&full, "stream.");
 	buf_add(&full, name, len);
-	if (b->fs->ops->stat(b->fs, id, &n, &err))
+	/* One that is a hole of 2^60 bytes would be hashed for years. */
+	if (b->fs->ops->stat(b->fs, id, &n, &err) || n.size > LIMIT_HASHED_HOLE)
 		return 0;
 	p.size = n.size;
 	r = store_blob_stream(b->writer, b->blobs, read_stream, &sr, n.size,
