@@ -78,7 +78,7 @@ def make_fs(name, size):
     """A file system of that many bytes in the file name."""
     kind = R.choice(['ext1k', 'ext4k', 'vfat', 'ext4k', 'noise'] + (['xfs'] * 3 if size >= 301 * MIB else []))
     with open(name, 'wb') as f:
-        if kind != 'xfs' and R.random() < 0.5: # old bytes where nothing is written
+        if kind != 'xfs' and size < 64 * MIB and R.random() < 0.5: # old bytes where nothing is written
             f.write(R.randbytes(size))
         f.truncate(size)
     if kind == 'noise':
