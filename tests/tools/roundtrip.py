@@ -137,7 +137,7 @@ def make_disk(path):
     return size, out
 
 
-def change(base, size, parts):
+def change(base, size, parts, ov):
     """An overlay over base, by qemu's hands."""
     opts = 'cluster_size=%d' % (1 << R.randrange(9, 22))
     if R.random() < 0.3 and opts.split('=')[1] not in ('512', '1024', '2048', '4096', '8192'):
@@ -153,11 +153,11 @@ def change(base, size, parts):
         with open('cmds', 'w') as f:
             f.write('write in added\nrm /f0\nln /f1 /other\nwrite in /a/more\n')
         run('debugfs', '-w', '-f', 'cmds', 'new.raw?offset=%d' % off)
-        run('qemu-img', 'create', '-q', '-f', 'qcow2', '-o', opts, '-F', 'raw', '-b', 'new.raw', 'ov.qcow2')
-        run('qemu-img', 'rebase', '-q', '-F', 'raw', '-b', base, 'ov.qcow2')
+        run('qemu-img', 'create', '-q', '-f', 'qcow2', '-o', opts, '-F', 'raw', '-b', 'new.raw', ov)
+        run('qemu-img', 'rebase', '-q', '-F', 'raw', '-b', base, ov)
         os.unlink('new.raw')
         return
-    run('qemu-img', 'create', '-q', '-f', 'qcow2', '-o', opts, '-F', 'raw', '-b', base, 'ov.qcow2', str(want))
+    run('qemu-img', 'create', '-q', '-f', 'qcow2', '-o', opts, '-F', 'raw', '-b', base, ov, str(want))
     cmds = []
     for _ in range(R.randrange(0, 40)):
         n = R.choice([512, 1024, 4096, 12288, 65536, 512 * R.randrange(1, 4000)])
@@ -167,7 +167,7 @@ def change(base, size, parts):
         cmds += ['-c', R.choice(['write -P %d %d %d' % (R.randrange(1, 256), off, n)] * 3 +
                  ['write -z %d %d' % (off, n), 'write -z -u %d %d' % (off, n), 'discard %d %d' % (off, n)])]
     if cmds:
-        run('qemu-io', '-f', 'qcow2', *cmds, 'ov.qcow2')
+        run('qemu-io', '-f', 'qcow2', *cmds, ov)
 
 
 def strata(*a):
@@ -191,16 +191,16 @@ def main():
         check('qcow2 is another image', one['image'] == two['image'])
         os.unlink('disk.qcow2')
     for i in range(3):
-        change(os.path.abspath('disk.raw'), size, parts)
-        run('qemu-img', 'convert', '-f', 'qcow2', '-O', 'raw', 'ov.qcow2', 'want.raw')
-        c = strata('commit', 'ov.qcow2', '--base', 'base', '-b', 'ov%d' % i, '--json')
+        ov = 'ov%d.qcow2' % i
+        change(os.path.abspath('disk.raw'), size, parts, ov)
+        run('qemu-img', 'convert', '-f', 'qcow2', '-O', 'raw', ov, 'want.raw')
+        c = strata('commit', ov, '--base', 'base', '-b', 'ov%d' % i, '--json')
         strata('export', 'ov%d' % i, '-o', 'out.raw')
         check('change %d comes back as other bytes' % i, not subprocess.call(['cmp', 'want.raw', 'out.raw']))
         w = strata('import', 'want.raw', '-b', 'w%d' % i, '--json')
         check('change %d has another digest' % i, c['disks'][0]['digest'] == w['disks'][0]['digest'])
         trees = [[(v['name'], v['fs'], v['files'], v['tree']) for v in x['disks'][0]['volumes']] for x in (c, w)]
         check('change %d has other trees: %s' % (i, trees), trees[0] == trees[1])
-        os.unlink('ov.qcow2')
     run('strata', '-L', 'lib', 'verify', '--all', '--read-data')
     print('seed %d: %d bytes, %s' % (seed, size, ', '.join('%s at %d' % p[:2] for p in parts)))
 
