@@ -164,9 +164,15 @@ static bool map_range(const survey_segments *from, uint64_t off, uint64_t len,
 	return len == 0;
 }
 
-static int add_logical(struct survey *s, const struct logical_volume *lv,
-	const struct volume_member *members, const size_t *index, size_t n,
-	const struct finding_sink *findings, struct error *e)
+static bool is_array_member(const struct volume_set *set, size_t member)
+{
+	return !strcmp(set->member_types[member], "linux_raid_member");
+}
+
+static int add_logical(struct survey *s, const struct volume_set *set,
+	const struct logical_volume *lv, const struct volume_member *members,
+	const size_t *index, size_t n, const struct finding_sink *findings,
+	struct error *e)
 {
 	struct survey_volume *v;
 	struct source *src;
@@ -204,36 +210,65 @@ static int add_logical(struct survey *s, const struct logical_volume *lv,
 		return r;
 	}
 	v->inner = true;
+	for (size_t i = 0; i < lv->nsegments; i++)
+		if (lv->segments[i].member != UINT32_MAX)
+			v->array = is_array_member(set,
+				lv->segments[i].member);
 	memcpy(&v->devs.items[0].segments, &segs, sizeof(segs));
 	probe_volume(v, findings);
 	return 0;
 }
 
-static int add_logical_volumes(struct survey *s,
-	const struct finding_sink *findings, struct error *e)
+/* Takes away members on which a file system is read and that have no more
+ * than an old LVM label in its boot area. A member of an MD array stays: with
+ * the superblock at its end it looks like what the array holds. */
+static int drop_file_systems(const struct survey *s,
+	struct volume_member *members, size_t *index, size_t *n,
+	struct error *e)
+{
+	struct volume_set set = { 0 };
+	size_t kept = 0;
+	int r = volume_scan(members, *n, NULL, &set, e);
+
+	for (size_t i = 0; i < *n && !r; i++) {
+		const struct survey_volume *v = &s->volumes.items[index[i]];
+
+		if (v->ops && v->ops->open && !is_array_member(&set, i))
+			continue;
+		members[kept] = members[i];
+		index[kept++] = index[i];
+	}
+	*n = kept;
+	volume_set_release(&set);
+	return r;
+}
+
+/* What stands on the volumes from number first on. */
+static int add_logical_volumes(struct survey *s, size_t first,
+	bool arrays_only, const struct finding_sink *findings, struct error *e)
 {
 	AUTO_FREE struct volume_member *members = NULL;
 	AUTO_FREE size_t *index = NULL;
 	struct volume_set set = { 0 };
 	size_t n = 0;
-	int r = 0;
+	int r;
 
 	members = calloc(s->volumes.len + 1, sizeof(*members));
 	index = calloc(s->volumes.len + 1, sizeof(*index));
 	if (!members || !index)
 		return error_nomem(e);
-	for (size_t i = 0; i < s->volumes.len; i++) {
+	for (size_t i = first; i < s->volumes.len; i++) {
 		const struct survey_volume *v = &s->volumes.items[i];
 
-		/* A file system's boot area may hold an old LVM label. */
-		if (v->ops && v->ops->open)
+		if (arrays_only && !v->array)
 			continue;
 		members[n].src = v->devs.items[0].src;
 		members[n].name = v->name;
 		index[n++] = i;
 	}
-	if (!n)
-		return 0;
+	r = drop_file_systems(s, members, index, &n, e);
+	if (r || !n)
+		return r;
 	r = volume_scan(members, n, findings, &set, e);
 	if (r)
 		return r;
@@ -250,8 +285,8 @@ static int add_logical_volumes(struct survey *s,
 			set.member_uuids[i]);
 	}
 	for (size_t i = 0; i < set.len && !r; i++)
-		r = add_logical(s, &set.items[i], members, index, n, findings,
-			e);
+		r = add_logical(s, &set, &set.items[i], members, index, n,
+			findings, e);
 	volume_set_release(&set);
 	return r;
 }
@@ -311,8 +346,13 @@ int survey_open(struct source *const *disks, size_t n,
 		}
 		r = add_disk_volumes(&s, (uint32_t)i, findings, e);
 	}
-	if (!r)
-		r = add_logical_volumes(&s, findings, e);
+	if (!r) {
+		size_t first = s.volumes.len;
+
+		r = add_logical_volumes(&s, 0, false, findings, e);
+		if (!r) /* LVM on MD */
+			r = add_logical_volumes(&s, first, true, findings, e);
+	}
 	if (!r)
 		r = join_devices(&s, e);
 	if (r)

@@ -37,6 +37,7 @@ struct survey_volume {
 	VEC(struct survey_device) devs;
 	bool member_of_other; /* its file system is read through another one */
 	bool inner; /* stands on other volumes (LVM, MD): its bytes are theirs */
+	bool array; /* inner, and of MD: may hold a physical volume in turn */
 };
 
 struct survey_disk {
