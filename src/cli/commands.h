@@ -6,12 +6,14 @@
 #include "cli/cli.h"
 
 /* One a line, so that additions do not meet. */
+extern const struct command cmd_bisect;
 extern const struct command cmd_branch;
 extern const struct command cmd_cat;
 extern const struct command cmd_commit;
 extern const struct command cmd_completion;
 extern const struct command cmd_cp;
 extern const struct command cmd_diff;
+extern const struct command cmd_edit;
 extern const struct command cmd_export;
 extern const struct command cmd_help;
 extern const struct command cmd_import;
@@ -24,6 +26,7 @@ extern const struct command cmd_mount;
 extern const struct command cmd_nbd;
 extern const struct command cmd_packages;
 extern const struct command cmd_reflog;
+extern const struct command cmd_run;
 extern const struct command cmd_show;
 extern const struct command cmd_stats;
 extern const struct command cmd_tag;

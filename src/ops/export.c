@@ -108,7 +108,7 @@ int ops_export(struct library *l, const struct export_args *a,
 	r = ops->writer->write(&wa, e);
 	if (!r)
 		r = sink_commit(out, e);
-	if (!r && !stream)
+	if (!r && !stream && !a->forget)
 		remember(l, a, &im, disk, ops->name);
 	return r;
 }

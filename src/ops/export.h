@@ -15,6 +15,7 @@ struct export_args {
 	const char *format;    /* NULL: by the ending, else raw */
 	bool compress;
 	const char *compression;
+	bool forget; /* it is gone soon: not to be remembered as a base */
 	bool sync; /* flush to the medium before the name appears */
 	const struct progress *progress;
 };
