@@ -41,6 +41,10 @@
 /* Bytes of hole that are hashed for one file; a sparse file costs nothing on
  * disk but a second for every 1.7 GB hashed. */
 #define LIMIT_HASHED_HOLE (64 * GIB)
+/* What is hashed for all files of an import beyond the bytes that stand on the
+ * disk as such: this, and for compressed ones a factor of what stands there. */
+#define LIMIT_HASHED_FREE (64 * GIB)
+#define LIMIT_HASHED_FACTOR 64
 /* A metadata block of any file system (btrfs and XFS: 64 KiB). */
 #define LIMIT_FS_BLOCK 65536
 /* An NTFS attribute list: Windows and ntfs-3g stop at 256 KiB. */
@@ -167,6 +171,13 @@
  * striped volume has a piece a stripe: 64 GiB with stripes of 64 KiB. */
 #define LIMIT_VOLUMES 65536
 #define LIMIT_VOLUME_SEGMENTS (1 << 20)
+/* File systems that are files of others: images of one survey, names looked at
+ * in one volume for them (an ISO image has thousands of packages beside), how
+ * deep one lies in another, and the pieces of one. */
+#define LIMIT_NESTED_VOLUMES 64
+#define LIMIT_NESTED_NAMES 16384
+#define LIMIT_NESTED_DEPTH 2
+#define LIMIT_NESTED_SEGMENTS 65536
 /* Devices of an MD array: what its superblock of one sector more can name. */
 #define LIMIT_MD_DISKS 1920
 

@@ -13,7 +13,8 @@
 #define MAX_SEGMENTS (1u << 20)
 #define MAX_STRING (64 * 1024)
 
-enum { VOL_TREE = 1, VOL_ENCODED = 2, VOL_PARTIAL = 4 };
+enum { VOL_TREE = 1, VOL_ENCODED = 2, VOL_PARTIAL = 4,
+	VOL_NESTED = 8 };
 
 void image_release(struct image *im)
 {
@@ -109,7 +110,8 @@ int image_encode(const struct image *im, struct buf *out, struct error *e)
 		}
 		buf_addch(out, (char)((v->has_tree ? VOL_TREE : 0) |
 				      (v->has_encoded ? VOL_ENCODED : 0) |
-				      (v->partial ? VOL_PARTIAL : 0)));
+				      (v->partial ? VOL_PARTIAL : 0) |
+				      (v->nested ? VOL_NESTED : 0)));
 		if (v->has_tree) {
 			buf_varint(out, v->root.len);
 			buf_add(out, v->root.data, v->root.len);
@@ -194,6 +196,7 @@ static void get_volume(struct cursor *c, struct image_volume *v)
 	v->has_tree = flags & VOL_TREE;
 	v->has_encoded = flags & VOL_ENCODED;
 	v->partial = flags & VOL_PARTIAL;
+	v->nested = flags & VOL_NESTED;
 	if (v->has_tree) {
 		n = cur_varint(c);
 		if (n > c->left)

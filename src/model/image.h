@@ -34,6 +34,8 @@ struct image_volume {
 	 * and are decoded by reading the file system. */
 	bool has_encoded;
 	bool partial; /* some of it could not be read */
+	/* It is a file of another volume, which claims its bytes. */
+	bool nested;
 	struct buf root; /* the root folder: an encoded entry without a name */
 	uint64_t files, file_bytes;
 	VEC(struct image_subvolume) subvolumes;

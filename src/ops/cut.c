@@ -31,8 +31,12 @@ struct collect {
 	/* of the file at hand */
 	struct fs_node node;
 	bool encoded, not_plain;
-	uint64_t data_bytes; /* that extents hold, in whatever form */
-	uint64_t file_end;   /* of its extents so far */
+	/* that extents hold, in another form at most a factor of what stands
+	 * on the disk */
+	uint64_t data_bytes;
+	uint64_t file_end;     /* of its extents so far */
+	uint64_t nested_bytes; /* what a nested volume may still hold */
+	uint64_t *budget; /* bytes that may be hashed beyond those on disks */
 	/* ids of files with several names that were collected */
 	uint64_t *seen;
 	size_t seen_cap, seen_n;
@@ -128,6 +132,8 @@ static int on_extent(void *ctx, const struct fs_extent *x)
 		return 0;
 	case FS_EXTENT_ENCODED:
 		c->encoded = true;
+		if (x->dev_len < len / LIMIT_HASHED_FACTOR)
+			len = x->dev_len * LIMIT_HASHED_FACTOR;
 		/* fallthrough */
 	case FS_EXTENT_INLINE:
 		c->not_plain = true;
@@ -184,7 +190,16 @@ static int on_entry(void *ctx, const struct walk_item *it)
 		f.state = CUT_OPAQUE;
 		goto push;
 	}
-	r = c->fs->ops->extents(c->fs, it->node.id, on_extent, c, &err);
+	if (c->vol->nested) {
+		/* Its bytes are the outer file's, and stored with that. */
+		c->encoded = c->not_plain = true;
+		c->data_bytes = u64_min(c->nested_bytes, it->node.size);
+		c->nested_bytes -= c->data_bytes;
+		r = 0;
+	} else {
+		r = c->fs->ops->extents(c->fs, it->node.id, on_extent, c,
+			&err);
+	}
 	if (r == ERR_NOMEM)
 		return error_nomem(c->e);
 	if (r) {
@@ -202,14 +217,20 @@ static int on_entry(void *ctx, const struct walk_item *it)
 		f.state = CUT_READ;
 		f.flags = c->encoded ? CUT_ENCODED : 0;
 	}
-	if (f.state != CUT_OPAQUE &&
-		it->node.size - c->data_bytes > LIMIT_HASHED_HOLE) {
-		finding_report(c->findings, FINDING_FILE_LIMIT,
-			FINDING_NO_OFFSET, it->path,
-			"a sparse file of %" PRIu64
-			" bytes: too many zeros to hash",
-			it->node.size);
-		f.state = CUT_OPAQUE;
+	if (f.state != CUT_OPAQUE) {
+		uint64_t beyond = it->node.size - c->data_bytes;
+
+		if (beyond > LIMIT_HASHED_HOLE || beyond > *c->budget) {
+			finding_report(c->findings, FINDING_FILE_LIMIT,
+				FINDING_NO_OFFSET, it->path,
+				"a %s file of %" PRIu64
+				" bytes: too many zeros to hash",
+				c->encoded ? "compressed" : "sparse",
+				it->node.size);
+			f.state = CUT_OPAQUE;
+		} else {
+			*c->budget -= beyond;
+		}
 	}
 	if (f.state != CUT_PLAIN)
 		cut->extents.len = f.first_extent;
@@ -251,7 +272,8 @@ static int by_id(const void *a, const void *b)
 
 static int collect_volume(const struct survey *s,
 	const struct survey_volume *v, const struct finding_sink *findings,
-	const struct progress *progress, struct cut *cut, struct error *e)
+	const struct progress *progress, uint64_t *budget, struct cut *cut,
+	struct error *e)
 {
 	struct named named = { findings, v->name, false };
 	struct finding_sink sink = { report_named, &named };
@@ -260,6 +282,9 @@ static int collect_volume(const struct survey *s,
 		.survey = s,
 		.findings = &sink,
 		.progress = progress,
+		.nested_bytes = u64_min(v->size, UINT64_C(1) << 50) *
+				LIMIT_HASHED_FACTOR,
+		.budget = budget,
 		.e = e };
 	struct walk_visitor visitor = { .entry = on_entry, .ctx = &c };
 	struct cut_volume *cv = vec_last(&cut->volumes);
@@ -438,6 +463,7 @@ static int claim(struct cut *c, size_t ndisks, struct error *e)
 int cut_make(const struct survey *s, const struct finding_sink *findings,
 	const struct progress *progress, struct cut *out, struct error *e)
 {
+	uint64_t budget = LIMIT_HASHED_FREE;
 	int r = 0;
 
 	memset(out, 0, sizeof(*out));
@@ -446,7 +472,7 @@ int cut_make(const struct survey *s, const struct finding_sink *findings,
 			r = error_nomem(e);
 		else
 			r = collect_volume(s, &s->volumes.items[i], findings,
-				progress, out, e);
+				progress, &budget, out, e);
 	}
 	if (!r)
 		r = claim(out, s->disks.len, e);

@@ -78,8 +78,8 @@ static void volume_ranges(struct collect *c, const struct survey_volume *v,
 		return;
 	}
 	if (!v->ops || !v->ops->open || !v->ops->free_space ||
-		v->member_of_other)
-		return;
+		v->member_of_other || v->nested)
+		return; /* what is in a file is not free */
 	r = survey_open_fs(v, NULL, &fs, &e);
 	if (!r) {
 		r = fs->ops->free_space(fs, on_free, c, &e);

@@ -31,12 +31,18 @@ int describe_volume(const struct survey_volume *sv,
 	const survey_segments *segs = &sv->devs.items[0].segments;
 
 	v->size = sv->size;
+	v->nested = sv->nested;
 	if (!set(&v->name, sv->name) || !set(&v->fs, sv->info.type) ||
 		!set(&v->uuid, sv->info.uuid) ||
 		!set(&v->label, sv->info.label) ||
 		!set(&v->part_uuid, sv->part.uuid) ||
 		!set(&v->part_type, sv->part.type) ||
 		!set(&v->part_name, sv->part.name))
+		return error_nomem(e);
+	/* The first one says which disk it belongs to. */
+	if (sv->nested && segs->items[0].disk == SURVEY_NO_DISK &&
+		!vec_push(&v->segments,
+			(struct image_segment){ sv->disk, 0, 0 }))
 		return error_nomem(e);
 	for (size_t i = 0; i < segs->len; i++)
 		if (!vec_push(&v->segments,

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/checked.h"
+#include "survey/build.h"
 #include "volume/volume.h"
 
 static void device_release(struct survey_device *d)
@@ -34,8 +35,7 @@ void survey_release(struct survey *s)
 	vec_release(&s->disks);
 }
 
-/* Adds a volume; src (transferred, also on failure) is its bytes. */
-static int add_volume(struct survey *s, const char *name, uint32_t disk,
+int survey_add_volume(struct survey *s, const char *name, uint32_t disk,
 	struct source *src, const struct partition *part,
 	struct survey_volume **out, struct error *e)
 {
@@ -77,7 +77,7 @@ static void report_named(void *ctx, const struct finding *f)
 	n->inner->report(n->inner->ctx, &g);
 }
 
-static void probe_volume(struct survey_volume *v,
+void survey_probe_volume(struct survey_volume *v,
 	const struct finding_sink *findings)
 {
 	struct error e = { 0 };
@@ -109,13 +109,13 @@ static int add_disk_volumes(struct survey *s, uint32_t disk,
 	/* A file system over the whole disk wins over a table in its boot
 	 * sector only where there is no table; an ISO image has both, and then
 	 * both are listed. */
-	r = add_volume(s, "disk", disk, source_ref(src), NULL, &v, e);
+	r = survey_add_volume(s, "disk", disk, source_ref(src), NULL, &v, e);
 	if (r)
 		return r;
 	if (!vec_push(&v->devs.items[0].segments,
 		    (struct survey_segment){ disk, 0, src->size }))
 		return error_nomem(e);
-	probe_volume(v, whole ? findings : NULL);
+	survey_probe_volume(v, whole ? findings : NULL);
 	if (!whole && (!v->ops || strcmp(v->ops->name, "iso9660") != 0)) {
 		volume_release(v);
 		s->volumes.len--;
@@ -130,19 +130,18 @@ static int add_disk_volumes(struct survey *s, uint32_t disk,
 		snprintf(name, sizeof(name), "p%u", p->number);
 		r = source_window(src, p->off, p->len, &w, e);
 		if (!r)
-			r = add_volume(s, name, disk, w, p, &v, e);
+			r = survey_add_volume(s, name, disk, w, p, &v, e);
 		if (r)
 			return r;
 		if (!vec_push(&v->devs.items[0].segments,
 			    (struct survey_segment){ disk, p->off, p->len }))
 			return error_nomem(e);
-		probe_volume(v, findings);
+		survey_probe_volume(v, findings);
 	}
 	return 0;
 }
 
-/* Appends [off, off+len) of a volume as pieces of disks. */
-static bool map_range(const survey_segments *from, uint64_t off, uint64_t len,
+bool survey_map_range(const survey_segments *from, uint64_t off, uint64_t len,
 	survey_segments *out)
 {
 	uint64_t at = 0;
@@ -193,7 +192,7 @@ static int add_logical(struct survey *s, const struct volume_set *set,
 			ok = vec_push(&segs, (struct survey_segment){
 				SURVEY_NO_DISK, 0, g->len });
 		else
-			ok = map_range(&s->volumes.items[index[g->member]]
+			ok = survey_map_range(&s->volumes.items[index[g->member]]
 						.devs.items[0].segments,
 				g->off, g->len, &segs);
 		if (!ok) {
@@ -204,7 +203,7 @@ static int add_logical(struct survey *s, const struct volume_set *set,
 	}
 	if (segs.len && segs.items[0].disk != SURVEY_NO_DISK)
 		disk = segs.items[0].disk;
-	r = add_volume(s, lv->name, disk, src, NULL, &v, e);
+	r = survey_add_volume(s, lv->name, disk, src, NULL, &v, e);
 	if (r) {
 		vec_release(&segs);
 		return r;
@@ -215,7 +214,7 @@ static int add_logical(struct survey *s, const struct volume_set *set,
 			v->array = is_array_member(set,
 				lv->segments[i].member);
 	memcpy(&v->devs.items[0].segments, &segs, sizeof(segs));
-	probe_volume(v, findings);
+	survey_probe_volume(v, findings);
 	return 0;
 }
 
@@ -308,7 +307,7 @@ static int join_devices(struct survey *s, struct error *e)
 						       v->info.uuid) != 0)
 				continue;
 			o->member_of_other = true;
-			if (!map_range(&o->devs.items[0].segments, 0, o->size,
+			if (!survey_map_range(&o->devs.items[0].segments, 0, o->size,
 				    &d.segments) ||
 				!vec_push(&v->devs, d))
 				return error_nomem(e);
@@ -355,6 +354,8 @@ int survey_open(struct source *const *disks, size_t n,
 	}
 	if (!r)
 		r = join_devices(&s, e);
+	if (!r)
+		r = survey_add_nested(&s, findings, e);
 	if (r)
 		return r;
 	*out = s;

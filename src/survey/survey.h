@@ -38,6 +38,10 @@ struct survey_volume {
 	bool member_of_other; /* its file system is read through another one */
 	bool inner; /* stands on other volumes (LVM, MD): its bytes are theirs */
 	bool array; /* inner, and of MD: may hold a physical volume in turn */
+	/* It is a file of another volume ("live/filesystem.squashfs"), which
+	 * claims its bytes. Where they are not on the disk as such (the other
+	 * one is compressed), it has one segment, of no disk. */
+	bool nested;
 };
 
 struct survey_disk {

@@ -84,8 +84,8 @@ void view_decoder_free(struct view_decoder *d)
 	free(d);
 }
 
-/* Volumes with a file system over several devices: all disks are surveyed
- * again, which finds its members. */
+/* Volumes with a file system over several devices, or inside a compressed one:
+ * all disks are surveyed again, which finds its members. */
 static int open_surveyed(struct view_files *v, struct view_decoder *d,
 	struct error *e)
 {
@@ -112,14 +112,27 @@ static int open_surveyed(struct view_files *v, struct view_decoder *d,
 			   iv->name);
 }
 
+/* Do its bytes stand on a disk? */
+static bool is_mapped(const struct image_volume *iv)
+{
+	for (size_t i = 0; i < iv->segments.len; i++)
+		if (iv->segments.items[i].disk != UINT32_MAX &&
+			iv->segments.items[i].len)
+			return true;
+	return false;
+}
+
 static int decoder_open(struct view_files *v, struct view_decoder *d,
 	struct error *e)
 {
 	const struct image_volume *iv = &v->image.volumes.items[d->volume];
 	const struct fs_ops *ops;
 	struct fs_info info;
-	int r = view_volume(v->l, &v->image, iv, &d->dev, e);
+	int r;
 
+	if (iv->nested && !is_mapped(iv))
+		return open_surveyed(v, d, e);
+	r = view_volume(v->l, &v->image, iv, &d->dev, e);
 	if (r)
 		return r;
 	if (fs_probe(d->dev, &ops, &info, e) != FS_YES || !ops->open)

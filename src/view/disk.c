@@ -300,7 +300,7 @@ int view_volume(struct library *l, const struct image *im,
 
 		segs[i].len = g->len;
 		segs[i].off = g->off;
-		if (g->disk == UINT32_MAX)
+		if (g->disk == UINT32_MAX || !g->len)
 			continue;
 		if (g->disk >= im->disks.len) {
 			r = error_set(e, ERR_DAMAGED,

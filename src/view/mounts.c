@@ -467,7 +467,7 @@ static int try_volume(struct view_files *v, size_t i, struct best *b,
 	struct error *e)
 {
 	const struct image_volume *iv = &v->image.volumes.items[i];
-	int r = try_root(v, i, "", 3, b, e);
+	int r = try_root(v, i, "", iv->nested ? 0 : 4, b, e);
 
 	for (size_t k = 0; k < iv->subvolumes.len && !r &&
 			   k < LIMIT_VIEW_SUBVOLUMES && b->score < SCORE_SAYS_OS;
@@ -477,10 +477,10 @@ static int try_volume(struct view_files *v, size_t i, struct best *b,
 
 		if (*s->path)
 			r = try_root(v, i, s->path,
-				is_default				? 4
-				: s->flags & FS_SUBVOLUME_SNAPSHOT		? 0
-				: s->flags & FS_SUBVOLUME_READONLY		? 1
-									: 2,
+				is_default				? 5
+				: s->flags & FS_SUBVOLUME_SNAPSHOT		? 1
+				: s->flags & FS_SUBVOLUME_READONLY		? 2
+									: 3,
 				b, e);
 	}
 	return r;
