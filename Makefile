@@ -63,10 +63,12 @@ tsan:
 	@BUILD=$(CURDIR)/build-tsan TSAN_OPTIONS=halt_on_error=1:exitcode=66 tests/run 'unit/test_(store|source|ext|disk)' cli/
 
 # Figures against peers: BENCH_ARGS="--only import,store --runs 5"
+# and file systems against each other: BENCH_FS_ARGS="--files 20000"
 bench:
 	@tools/setup bench
 	@$(SUB) all
 	@bench/bench.py $(BENCH_ARGS)
+	@bench/fs.py $(BENCH_FS_ARGS)
 
 install: all
 	@$(MESON) configure $(BUILD) -Dprefix=$(PREFIX) && ninja -C $(BUILD) >/dev/null
