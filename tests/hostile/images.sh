@@ -120,9 +120,11 @@ for at in range(off, off + n, step):
     k += 1
 P
 absurd() { # FS OFFSET LENGTH STEP
-	local at
+	local at in out
 	coproc PY { python3 super.py "$@"; }
-	while read -r at <&"${PY[0]}"; do whole "$1" "$1 with bytes $at.. changed"; echo >&"${PY[1]}"; done 2>/dev/null
+	exec {in}<&"${PY[0]}" {out}>&"${PY[1]}"
+	while read -r at <&$in; do whole "$1" "$1 with bytes $at.. changed"; echo >&$out; done
+	exec {in}<&- {out}>&-
 	wait
 }
 step=${STRATA_TEST_FULL:+4}
