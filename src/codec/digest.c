@@ -72,7 +72,11 @@ struct sha256 {
 
 struct sha256 *sha256_new(void)
 {
-	return calloc(1, sizeof(struct sha256));
+	struct sha256 *h = malloc(sizeof(*h));
+
+	if (h)
+		sha256_start(h);
+	return h;
 }
 
 void sha256_free(struct sha256 *h)

@@ -16,7 +16,10 @@ for c in $commands; do
 	# These are being written; a page that is there is looked at all the same.
 	[ -e "$man/strata-$c.1" ] || case " $(echo $to_come) " in *" $c "*) continue ;; esac
 	[ -e "$man/strata-$c.1" ] || { missing="$missing $c"; continue; }
-	mandoc -Tascii "$man/strata-$c.1" | col -b >page
+	page=$man/strata-$c.1
+	# a page that stands for two commands
+	! grep -q '^\.so ' "$page" || page=$man/$(sed -n 's|^\.so man1/||p' "$page")
+	mandoc -Tascii "$page" | col -b >page
 	grep -q "strata-$c" page || fail "strata-$c.1 is of another command"
 	for o in $(sed -n '/^options:/,/^common options:/s/^  .*\(--[a-z0-9-]*\).*/\1/p' help); do
 		grep -q -e "$o\b" page || fail "strata-$c.1 does not name $o"

@@ -3,7 +3,7 @@
 # bytes are the same image whatever carried them. SEEDS="1 2" repeats some.
 . "$(dirname "$0")/../lib.sh"
 need mkfs.ext4 debugfs mkfs.vfat mcopy mkfs.xfs qemu-img qemu-io python3
-for seed in ${SEEDS:-5 9 $RANDOM}; do
+for seed in ${SEEDS:-5 9}; do
 	echo "seed $seed"
 	mkdir "d$seed"
 	(cd "d$seed" && python3 "$TOP/tests/tools/roundtrip.py" "$seed") || fail "seed $seed"
