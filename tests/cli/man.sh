@@ -32,6 +32,7 @@ for o in $(sed -n '/^common options:/,$s/^  .*\(--[a-z0-9-]*\).*/\1/p' help); do
 	grep -q -e "$o\b" page || fail "strata.1 does not name $o"
 done
 for p in "$man"/*.[1-9]; do
+	! grep -q '^\.so ' "$p" || continue
 	# References to pages outside of here are not checked.
 	mandoc -Tlint -Wwarning "$p" >lint || { cat lint; fail "$p"; }
 done
