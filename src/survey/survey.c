@@ -327,7 +327,7 @@ int survey_open(struct source *const *disks, size_t n,
 
 	for (size_t i = 0; i < n && !r; i++) {
 		struct survey_disk d = { 0 };
-		char name[24];
+		char name[32];
 		struct named named = { findings, name };
 		struct finding_sink sink = { report_named, &named };
 

@@ -94,7 +94,8 @@ static void compare(struct source *want, struct source *have)
 		die("the stored disk has another size", 0);
 	for (uint64_t at = 0; at < want->size;) {
 		uint64_t x, y, n;
-		bool zero = is_hole(want, at, &x) & is_hole(have, at, &y);
+		bool a = is_hole(want, at, &x), b = is_hole(have, at, &y);
+		bool zero = a && b;
 
 		n = u64_min(x, y) - at;
 		if (!zero) {
