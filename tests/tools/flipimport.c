@@ -94,8 +94,9 @@ static void compare(struct source *want, struct source *have)
 		die("the stored disk has another size", 0);
 	for (uint64_t at = 0; at < want->size;) {
 		uint64_t x, y, n;
-		bool a = is_hole(want, at, &x), b = is_hole(have, at, &y);
-		bool zero = a && b;
+		bool hole_a = is_hole(want, at, &x);
+		bool hole_b = is_hole(have, at, &y);
+		bool zero = hole_a && hole_b;
 
 		n = u64_min(x, y) - at;
 		if (!zero) {
