@@ -400,7 +400,8 @@ int main(int argc, char **argv)
 	if (ops->subvolumes)
 		ops->subvolumes(d.fs, on_subvolume, NULL, &e);
 	if (d.free_space && ops->free_space) {
-		qsort(d.used.items, d.used.len, sizeof(*d.used.items), by_off);
+		if (d.used.len)
+			qsort(d.used.items, d.used.len, sizeof(*d.used.items), by_off);
 		if (ops->free_space(d.fs, on_free, &d, &e))
 			fprintf(stderr, "FREE: %s\n", e.msg);
 		printf("# free %" PRIu64 "\n", free_bytes);
