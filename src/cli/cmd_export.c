@@ -24,6 +24,7 @@ static int run(struct cli *c)
 			    cli_flag(c, "compression"),
 		.compression = cli_opt(c, "compression"),
 		.progress = &c->progress };
+	bool unnoted = false;
 	uint64_t disk;
 	int r = cli_want_args(c, 1, 1);
 
@@ -40,6 +41,7 @@ static int run(struct cli *c)
 				    "'strata cp' or 'strata cat'");
 	a.commit = &rev.commit;
 	a.branch = rev.branch;
+	a.out_unnoted = &unnoted;
 	a.disk = disk == UINT64_MAX ? rev.disk : disk > 4096 ? 4096 : (int)disk;
 	if (!a.path) {
 		for (const char *p = c->args[0]; *p; p++)
@@ -50,6 +52,9 @@ static int run(struct cli *c)
 	cli_progress_start(c);
 	r = ops_export(c->lib, &a, &c->err);
 	cli_progress_end(c);
+	if (!r && unnoted)
+		cli_note(c, "the library could not note this export: a "
+			    "commit of an overlay over it needs --base");
 	return r;
 }
 

@@ -40,7 +40,7 @@ int export_choose_disk(const struct image *im, int want,
 
 /* So that a commit knows what an overlay over the file stands on. A library
  * that cannot be written remembers nothing; the export is done all the same. */
-static void remember(struct library *l, const struct export_args *a,
+static bool remember(struct library *l, const struct export_args *a,
 	const struct image *im, const struct image_disk *disk,
 	const char *format)
 {
@@ -53,10 +53,14 @@ static void remember(struct library *l, const struct export_args *a,
 	x.path = realpath(a->path, NULL);
 	x.format = strdup(format);
 	x.branch = a->branch ? strdup(a->branch) : NULL;
-	if (!x.path || !x.format || record_stamp_of(x.path, &x.stamp, NULL))
-		return;
-	record_write(l, &x, NULL);
+	if (!x.path || !x.format)
+		return false;
+	if (record_stamp_of(x.path, &x.stamp, NULL))
+		return true; /* a device is no base to be known by */
+	if (record_write(l, &x, NULL))
+		return false;
 	record_prune(l, NULL);
+	return true;
 }
 
 int ops_export(struct library *l, const struct export_args *a,
@@ -108,7 +112,8 @@ int ops_export(struct library *l, const struct export_args *a,
 	r = ops->writer->write(&wa, e);
 	if (!r)
 		r = sink_commit(out, e);
-	if (!r && !stream && !a->forget)
-		remember(l, a, &im, disk, ops->name);
+	if (!r && !stream && !a->forget &&
+		!remember(l, a, &im, disk, ops->name) && a->out_unnoted)
+		*a->out_unnoted = true;
 	return r;
 }

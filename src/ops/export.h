@@ -15,6 +15,9 @@ struct export_args {
 	const char *format;    /* NULL: by the ending, else raw */
 	bool compress;
 	const char *compression;
+	/* Set where the library could not note it: a commit of an overlay over
+	 * the file will want to be told the base. May be NULL. */
+	bool *out_unnoted;
 	bool forget; /* it is gone soon: not to be remembered as a base */
 	bool sync; /* flush to the medium before the name appears */
 	const struct progress *progress;
