@@ -247,8 +247,10 @@ static int by_own_record(struct library *l, const struct basis_args *a,
 	/* Over a file: that one must be as it was, too. */
 	if (!nbd_export(f->backing, export, sizeof(export)))
 		rc = by_export(l, a, f, &r, known, e);
+	if (rc) /* known only where the base's own record was found */
+		return rc;
 	*known = true;
-	return rc ? rc : from_record(&b->record, b, e);
+	return from_record(&b->record, b, e);
 }
 
 /* What the user says must not be against what is known. */

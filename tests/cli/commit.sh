@@ -120,4 +120,6 @@ if [ "$(id -u)" = 0 ] && command -v unshare >/dev/null; then
 	unshare -m sh -c 'mount --bind lib lib && mount -o remount,ro,bind lib && strata export web -o ro.raw' 2>err || fail "$(cat err)"
 	grep -q "could not note" err; strata -q export web -o rw.raw; cmp ro.raw rw.raw
 	overlay ro.qcow2 ro.raw; expect_rc 4 strata commit ro.qcow2 2>/dev/null; strata -q commit ro.qcow2 --base web -b ro; same_commit ro ro.qcow2
+	# its own record does not make a base known that never was
+	io ro.qcow2 'write -P 8 9M 64k'; strata -q commit ro.qcow2 --base web -b ro2; same_commit ro2 ro.qcow2
 fi
