@@ -49,6 +49,14 @@ static inline bool range_inside(uint64_t off, uint64_t len, uint64_t size)
 	return off <= size && len <= size - off;
 }
 
+/* The largest value instead of wrapping. */
+static inline uint64_t u64_add_sat(uint64_t a, uint64_t b)
+{
+	uint64_t r;
+
+	return u64_add(a, b, &r) ? r : UINT64_MAX;
+}
+
 static inline uint64_t u64_min(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;

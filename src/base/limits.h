@@ -25,9 +25,12 @@
 #define LIMIT_XATTR 65536
 /* All extended attributes of one file. */
 #define LIMIT_XATTRS_TOTAL (1 * MIB)
-/* Entries of one directory: keeps their names below 200 MiB in the worst
- * case of a hostile image and far above what real ones hold. */
+/* Entries of one directory, far above what real ones hold. */
 #define LIMIT_DIR_ENTRIES 2000000
+/* What the names of all folders on the path that is being walked take, 16 bytes
+ * an entry more than their length: a hostile chain of folders that share their
+ * blocks is bounded, a folder of two million usual names fits. */
+#define LIMIT_WALK_NAMES (96 * MIB)
 /* Directory depth: the kernel's PATH_MAX allows 2048 one-letter levels. */
 #define LIMIT_DEPTH 4096
 /* Files of one volume. */
@@ -78,6 +81,11 @@
  * its data alone would give). Zeros take no room, only time. */
 #define LIMIT_UNWRAP_FREE (64 * GIB)
 #define LIMIT_UNWRAP_FACTOR 2000
+/* What is read of the disk that a container holds: this much of any, and this
+ * factor of what its files hold, beyond what the files hold as such. zstd makes
+ * 20 bytes of a cluster of 64 KiB at best, with 8 in the table. */
+#define LIMIT_CONTAINER_FREE (16 * GIB)
+#define LIMIT_CONTAINER_FACTOR 4000
 /* What qemu's block layer may use when it reads a format for us: memory of
  * the process, seconds of processor (a day of idle does not count). */
 #define LIMIT_QEMU_MEMORY (2 * GIB)

@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/checked.h"
 #include "base/limits.h"
 
 /* "nbd:", "json:", "fat:rw:", a drive letter: letters, digits, + - . up to a
@@ -174,6 +175,8 @@ int disk_allow_open(void *ctx, const char *name, const char *purpose,
 	r = source_file_fd(fd, path, &file, e);
 	if (r)
 		return r;
+	if (a->bytes)
+		*a->bytes = u64_add_sat(*a->bytes, file->size);
 	if (!format) {
 		*out = steal_ptr(file);
 		return 0;

@@ -14,6 +14,7 @@ struct disk_allow {
 	size_t n;
 	const struct finding_sink *findings; /* borrowed; or NULL */
 	unsigned depth; /* how many images named each other; start with 0 */
+	uint64_t *bytes; /* the sizes of what was opened are added; or NULL */
 };
 
 /* The function for struct disk_resolver, with a struct disk_allow as ctx. A

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/checked.h"
+#include "base/limits.h"
 #include "base/zero.h"
 #include "disk/ova.h"
 #include "disk/resolve.h"
@@ -21,6 +22,7 @@ struct input_path {
 	const char **allow;
 	struct disk_allow rule;
 	struct disk_resolver resolver;
+	uint64_t bytes; /* of the files that were opened */
 };
 
 void input_release(struct input *in)
@@ -75,7 +77,8 @@ static struct input_path *add_path(struct input *in, const char *path,
 	p->rule = (struct disk_allow){ .image = p->path,
 		.paths = p->allow,
 		.n = n,
-		.findings = a->findings };
+		.findings = a->findings,
+		.bytes = &p->bytes };
 	p->resolver = (struct disk_resolver){ disk_allow_open, &p->rule };
 	return p;
 }
@@ -140,9 +143,30 @@ static int spool_stdin(const struct progress *progress, struct source **out,
 	return r ? r : spool_source(spool, "standard input", out, e);
 }
 
-static int add_disk(struct input *out, struct source *disk,
+/* What may be read of a disk that stands in files of so many bytes. */
+static uint64_t read_max(uint64_t bytes)
+{
+	uint64_t max;
+
+	return u64_mul(bytes, LIMIT_CONTAINER_FACTOR, &max)
+		? u64_max(max, LIMIT_CONTAINER_FREE)
+		: UINT64_MAX;
+}
+
+/* Transferred: disk, which stands in files of so many bytes. */
+static int add_disk(struct input *out, struct source *disk, uint64_t bytes,
 	const struct disk_info *info, struct error *e)
 {
+	/* A disk below that would have to be read many times to get there. */
+	if (disk->size > read_max(bytes)) {
+		struct source *bounded;
+		int r = source_budget(disk, read_max(bytes), &bounded, e);
+
+		source_unref(disk);
+		if (r)
+			return r;
+		disk = bounded;
+	}
 	if (!vec_reserve(&out->infos, out->disks.len + 1) ||
 		!vec_push(&out->disks, disk)) {
 		source_unref(disk);
@@ -173,7 +197,9 @@ static int open_disk(const char *path, struct source *file,
 		return error_set(e, ERR_UNSUPPORTED, "%s cannot be read",
 			ops->name);
 	r = ops->open(&args, &disk, &info, e);
-	return r ? r : add_disk(out, disk, &info, e);
+	return r ? r
+		 : add_disk(out, disk, u64_add_sat(file->size, p->bytes), &info,
+			   e);
 }
 
 /* All disks of an appliance, and its OVF. */
@@ -184,14 +210,14 @@ static int open_appliance(const char *path, struct source *file, bool is_ovf,
 	struct input_attachment at = { 0 };
 	struct ova_args args = { .file = file, .findings = a->findings };
 	struct reading rd = { a->progress, "check", file->size };
+	struct input_path *p = NULL;
 	struct ova *o;
 	const char *text;
 	size_t len;
 	int r;
 
 	if (is_ovf) {
-		struct input_path *p = add_path(out, path, true, a);
-
+		p = add_path(out, path, true, a);
 		if (!p)
 			return error_nomem(e);
 		args.name = slash ? slash + 1 : path;
@@ -211,7 +237,9 @@ static int open_appliance(const char *path, struct source *file, bool is_ovf,
 
 		r = ova_disk_open(o, i, &disk, &info, e);
 		if (!r)
-			r = add_disk(out, disk, &info, e);
+			r = add_disk(out, disk,
+				u64_add_sat(file->size, p ? p->bytes : 0),
+				&info, e);
 	}
 	if (r)
 		return r;

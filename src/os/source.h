@@ -146,6 +146,12 @@ int source_stack(struct source *top, struct source *base,
 	const struct source_range *ranges, size_t n, struct source **out,
 	struct error *e);
 
+/* Base (shared), of which at most about max bytes are read, again and again
+ * counted: LIMIT then. For containers whose tables name the same block many
+ * times, so that a small file makes an endless disk. */
+int source_budget(struct source *base, uint64_t max, struct source **out,
+	struct error *e);
+
 /* Fault injection for tests: reads that touch [off, off+len) fail with IO. */
 int source_faulty(struct source *base, uint64_t off, uint64_t len,
 	struct source **out, struct error *e);

@@ -34,6 +34,7 @@ struct walk {
 	uint64_t *seen;
 	size_t seen_cap, seen_n;
 	uint64_t files;
+	size_t listed; /* bytes that the levels hold, see cost() */
 };
 
 static size_t slot(uint64_t id, size_t cap)
@@ -74,13 +75,24 @@ static int remember(struct walk *w, uint64_t id)
 	return 1;
 }
 
+static size_t cost(const struct level *l)
+{
+	return l->names.len + l->children.len * sizeof(*l->children.items);
+}
+
+struct listing {
+	struct level *l;
+	size_t left; /* what may be added to it */
+};
+
 static int add_child(void *ctx, const uint8_t *name, size_t len, uint64_t id)
 {
-	struct level *l = ctx;
+	const struct listing *g = ctx;
+	struct level *l = g->l;
 	struct child c = { id, (uint32_t)l->names.len, (uint32_t)len };
 
 	if (l->children.len >= LIMIT_DIR_ENTRIES ||
-		l->names.len > UINT32_MAX - LIMIT_NAME)
+		cost(l) + len + sizeof(c) > g->left)
 		return ERR_LIMIT;
 	buf_add(&l->names, name, len);
 	return !l->names.oom && vec_push(&l->children, c) ? 0 : ERR_NOMEM;
@@ -120,6 +132,7 @@ static int enter(struct walk *w, const struct fs_node *n, size_t name_off)
 	struct level l = { .node = *n,
 		.path_len = w->path.len,
 		.name_off = name_off };
+	struct listing g = { &l, LIMIT_WALK_NAMES - w->listed };
 	struct walk_item it;
 	struct error err = { 0 };
 	int r;
@@ -135,7 +148,7 @@ static int enter(struct walk *w, const struct fs_node *n, size_t name_off)
 			FINDING_NO_OFFSET, it.path,
 			"folders are nested deeper than %d", LIMIT_DEPTH);
 	} else {
-		r = w->fs->ops->readdir(w->fs, n->id, add_child, &l, &err);
+		r = w->fs->ops->readdir(w->fs, n->id, add_child, &g, &err);
 		if (r == ERR_NOMEM) {
 			level_release(&l);
 			return error_nomem(w->e);
@@ -143,9 +156,9 @@ static int enter(struct walk *w, const struct fs_node *n, size_t name_off)
 		if (r == ERR_LIMIT && !err.code)
 			finding_report(w->findings, FINDING_FILE_LIMIT,
 				FINDING_NO_OFFSET, it.path,
-				"a folder has over %d entries; the rest is not "
-				"listed",
-				LIMIT_DIR_ENTRIES);
+				"a folder has over %zu entries; the rest is "
+				"not listed",
+				l.children.len);
 		else if (r)
 			finding_report(w->findings, FINDING_DIR_DAMAGED,
 				err.has_offset ? err.offset
@@ -159,6 +172,7 @@ static int enter(struct walk *w, const struct fs_node *n, size_t name_off)
 		level_release(&l);
 		return error_nomem(w->e);
 	}
+	w->listed += cost(&l);
 	return 0;
 }
 
@@ -172,6 +186,7 @@ static int leave(struct walk *w)
 	make_item(w, l->name_off, (unsigned)w->levels.len - 1, &l->node, &it);
 	if (w->v->leave)
 		r = w->v->leave(w->v->ctx, &it);
+	w->listed -= cost(l);
 	level_release(l);
 	w->levels.len--;
 	return r;

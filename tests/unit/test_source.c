@@ -150,6 +150,28 @@ static void test_concat(void **state)
 	assert_int_equal(source_concat(seg, 4, &c, &e), ERR_LIMIT);
 }
 
+static void test_budget(void **state)
+{
+	struct source *zeros, *s;
+	struct source_extent x;
+	struct error e = { 0 };
+	uint8_t buf[100];
+
+	(void)state;
+	assert_int_equal(source_zero(1000, &zeros, &e), 0);
+	assert_int_equal(source_budget(zeros, 250, &s, &e), 0);
+	source_unref(zeros);
+	assert_int_equal(source_extent_at(s, 0, &x, &e), 0);
+	assert_int_equal(x.kind, SOURCE_ZERO);
+	/* the same bytes again and again count */
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(source_pread(s, buf, 100, 500, &e), 0);
+	assert_int_equal(source_pread(s, buf, 100, 500, &e), ERR_LIMIT);
+	assert_true(e.has_offset);
+	assert_int_equal(e.offset, 500);
+	source_unref(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -158,6 +180,7 @@ int main(void)
 		cmocka_unit_test(test_file_holes),
 		cmocka_unit_test(test_cache),
 		cmocka_unit_test(test_concat),
+		cmocka_unit_test(test_budget),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
