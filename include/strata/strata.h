@@ -150,7 +150,8 @@ STRATA_API int strata_import(struct strata *s, const char *path,
 struct strata_export_options {
 	size_t size;	    /* sizeof(struct strata_export_options) */
 	const char *format; /* "raw", "qcow2", ...; NULL: by the ending */
-	int disk;	    /* which one, from 1; 0: the only one */
+	int disk;	    /* which one, from 1; 0: the only one, or all of
+			     * them as "ova" */
 	bool compress;	    /* where the format can */
 	bool sync;	    /* flush to the medium before the name appears */
 	strata_progress_fn progress;

@@ -8,7 +8,7 @@ static const struct cli_option options[] = {
 		COMPLETE_FILE },
 	{ 0, "format", "FORMAT", "the format (default: by the file's ending)",
 		COMPLETE_FORMAT },
-	{ 0, "disk", "N", "which disk of an image with several", 0 },
+	{ 0, "disk", "N", "which disk of an image with several (an OVA takes all)", 0 },
 	{ 0, "compress", NULL, "compress, where the format can", 0 },
 	{ 0, "compression", "METHOD", "zstd or zlib, for qcow2", 0 },
 	{ 0, NULL, NULL, NULL, 0 },
@@ -24,6 +24,7 @@ static int run(struct cli *c)
 			    cli_flag(c, "compression"),
 		.compression = cli_opt(c, "compression"),
 		.progress = &c->progress };
+	struct cli_findings found;
 	bool unnoted = false;
 	uint64_t disk;
 	int r = cli_want_args(c, 1, 1);
@@ -49,9 +50,13 @@ static int run(struct cli *c)
 		buf_printf(&name, ".%s", a.format ? a.format : "raw");
 		a.path = buf_str(&name);
 	}
+	cli_findings_init(&found);
+	a.findings = &found.sink;
 	cli_progress_start(c);
 	r = ops_export(c->lib, &a, &c->err);
 	cli_progress_end(c);
+	cli_findings_print(c, &found);
+	cli_findings_release(&found);
 	if (!r && unnoted)
 		cli_note(c, "the library could not note this export: a "
 			    "commit of an overlay over it needs --base");

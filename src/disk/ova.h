@@ -10,6 +10,7 @@
 #include "disk/disk.h"
 
 struct ova;
+struct ovf_keep;
 
 struct ova_args {
 	struct source *file; /* borrowed: the OVA, or the OVF text itself */
@@ -71,6 +72,9 @@ struct ova_write_args {
 	const char *name;            /* the machine's; or NULL */
 	unsigned cpus, memory_mib;   /* 0: 2 and 2048 */
 	bool efi;
+	/* A machine to be described in place of a new one, for as many disks
+	 * (ova_keep.h; then the three above are not looked at); or NULL. */
+	const struct ovf_keep *keep; /* borrowed */
 	uint64_t mtime;              /* of the tar's members, seconds */
 	/* Progress in bytes of the virtual disks, together. */
 	int (*progress)(void *ctx, uint64_t done);

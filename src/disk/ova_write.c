@@ -11,6 +11,7 @@
 #include "base/checked.h"
 #include "base/limits.h"
 #include "disk/ova.h"
+#include "disk/ova_keep.h"
 #include "disk/vmdk.h"
 
 #define MAX_DISKS 15u /* units of one SCSI controller, 7 is its own */
@@ -116,18 +117,6 @@ static int put_disk(struct ova_out *o, size_t i, uint64_t at, struct error *e)
 
 /* --- the texts --- */
 
-static void add_xml(struct buf *b, const char *s)
-{
-	for (; *s; s++)
-		switch (*s) {
-		case '&': buf_addstr(b, "&amp;"); break;
-		case '<': buf_addstr(b, "&lt;"); break;
-		case '>': buf_addstr(b, "&gt;"); break;
-		case '"': buf_addstr(b, "&quot;"); break;
-		default: buf_addch(b, *s);
-		}
-}
-
 static void item(struct buf *b, const char *inner)
 {
 	buf_printf(b, "      <Item>\n%s      </Item>\n", inner);
@@ -213,8 +202,9 @@ static void hardware(const struct ova_out *o, struct buf *b)
 	buf_addstr(b, "    </VirtualHardwareSection>\n");
 }
 
-/* final: with the sizes of the files; else with the widest there can be. */
-static void ovf_text(const struct ova_out *o, bool final, struct buf *b)
+/* A machine of our own making. */
+static void new_text(const struct ova_out *o, const uint64_t *capacity,
+	const uint64_t *size, struct buf *b)
 {
 	buf_addstr(b,
 		"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
@@ -233,17 +223,17 @@ static void ovf_text(const struct ova_out *o, bool final, struct buf *b)
 			"    <File ovf:href=\"%s-disk%zu.vmdk\" "
 			"ovf:id=\"file%zu\" ovf:size=\"%" PRIu64 "\"/>\n",
 			o->name, i + 1, i + 1,
-			final ? o->size[i] : UINT64_MAX);
+			size[i]);
 	buf_addstr(b, "  </References>\n  <DiskSection>\n"
 		      "    <Info>Virtual disks</Info>\n");
 	for (size_t i = 0; i < o->a->n; i++)
 		buf_printf(b,
-			"    <Disk ovf:capacity=\"%" PRIu64 "\" "
+			"    <Disk ovf:diskId=\"vmdisk%zu\" "
+			"ovf:capacity=\"%" PRIu64 "\" "
 			"ovf:capacityAllocationUnits=\"byte\" "
-			"ovf:diskId=\"vmdisk%zu\" ovf:fileRef=\"file%zu\" "
-			"ovf:format=\"http://www.vmware.com/interfaces/"
-			"specifications/vmdk.html#streamOptimized\"/>\n",
-			round_up(o->a->disks[i]->size, 512), i + 1, i + 1);
+			"ovf:fileRef=\"file%zu\" "
+			"ovf:format=\"" OVF_FORMAT_STREAM "\"/>\n",
+			i + 1, capacity[i], i + 1);
 	buf_addstr(b,
 		"  </DiskSection>\n  <NetworkSection>\n"
 		"    <Info>Logical networks</Info>\n"
@@ -251,9 +241,9 @@ static void ovf_text(const struct ova_out *o, bool final, struct buf *b)
 		"      <Description>NAT</Description>\n"
 		"    </Network>\n  </NetworkSection>\n"
 		"  <VirtualSystem ovf:id=\"");
-	add_xml(b, o->name);
+	ovf_escape(b, o->name);
 	buf_addstr(b, "\">\n    <Info>A virtual machine</Info>\n    <Name>");
-	add_xml(b, o->name);
+	ovf_escape(b, o->name);
 	buf_addstr(b, "</Name>\n"
 		      "    <OperatingSystemSection ovf:id=\"101\" "
 		      "vmw:osType=\"otherLinux64Guest\">\n"
@@ -262,6 +252,21 @@ static void ovf_text(const struct ova_out *o, bool final, struct buf *b)
 		      "    </OperatingSystemSection>\n");
 	hardware(o, b);
 	buf_addstr(b, "  </VirtualSystem>\n</Envelope>\n");
+}
+
+/* final: with the sizes of the files; else with the widest there can be. */
+static void ovf_text(const struct ova_out *o, bool final, struct buf *b)
+{
+	uint64_t capacity[MAX_DISKS], size[MAX_DISKS];
+
+	for (size_t i = 0; i < o->a->n; i++) {
+		capacity[i] = round_up(o->a->disks[i]->size, 512);
+		size[i] = final ? o->size[i] : UINT64_MAX;
+	}
+	if (o->a->keep)
+		ovf_keep_text(o->a->keep, o->name, capacity, size, b);
+	else
+		new_text(o, capacity, size, b);
 }
 
 static void manifest_line(struct buf *b, const char *name, const char *suffix,

@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "disk/ova.h"
 #include "library/record.h"
+#include "ops/export_ova.h"
 #include "view/view.h"
 
 struct report {
@@ -63,6 +65,27 @@ static bool remember(struct library *l, const struct export_args *a,
 	return true;
 }
 
+static int write_disk(struct library *l, const struct export_args *a,
+	const struct image_disk *disk, const struct disk_ops *ops,
+	struct sink *out, const char *name, struct error *e)
+{
+	AUTO_SOURCE src = NULL;
+	struct report rep = { .p = a->progress, .size = disk->size };
+	int r = view_disk(l, disk, &src, e);
+
+	return r ? r
+		 : ops->writer->write(
+			   &(struct disk_write_args){ .disk = src,
+				   .out = out,
+				   .compress = a->compress,
+				   .compression = a->compression,
+				   .progress = on_progress,
+				   .progress_ctx = &rep,
+				   .id = disk->digest,
+				   .name = name },
+			   e);
+}
+
 int ops_export(struct library *l, const struct export_args *a,
 	struct error *e)
 {
@@ -72,16 +95,11 @@ int ops_export(struct library *l, const struct export_args *a,
 					       : disk_by_suffix(a->path);
 	AUTO_COMMIT c = { 0 };
 	AUTO_IMAGE im = { 0 };
-	AUTO_SOURCE src = NULL;
 	AUTO_SINK out = NULL;
 	const struct image_disk *disk = NULL;
-	struct report rep = { .p = a->progress };
 	const char *slash = strrchr(a->path, '/');
-	struct disk_write_args wa = { .compress = a->compress,
-		.compression = a->compression,
-		.progress = on_progress,
-		.progress_ctx = &rep,
-		.name = slash ? slash + 1 : a->path };
+	const char *name = slash ? slash + 1 : a->path;
+	bool machine;
 	int r;
 
 	if (!ops && a->format)
@@ -93,26 +111,31 @@ int ops_export(struct library *l, const struct export_args *a,
 	if (stream && !ops->writer->streams)
 		return error_set(e, ERR_ARG,
 			"%s cannot be written to a pipe", ops->name);
+	machine = ops == &disk_ova;
 	r = library_get_commit(l, a->commit, &c, e);
 	if (!r)
 		r = library_get_image(l, &c.image, &im, e);
 	if (!r)
-		r = export_choose_disk(&im, a->disk, &disk, e);
-	if (!r)
-		r = view_disk(l, disk, &src, e);
+		r = export_choose_disk(&im,
+			machine && a->disk < 0 ? 0 : a->disk, &disk, e);
 	if (!r)
 		r = stream ? sink_stream(STDOUT_FILENO, &out, e)
 			   : sink_file_create(a->path, &out, e);
-	if (r)
-		return r;
-	rep.size = disk->size;
-	wa.disk = src;
-	wa.out = out;
-	wa.id = disk->digest;
-	r = ops->writer->write(&wa, e);
+	if (!r && machine)
+		r = export_ova(l,
+			&(struct export_ova_args){ .image = &im,
+				.disk = a->disk,
+				.out = out,
+				.name = name,
+				.findings = a->findings,
+				.progress = a->progress },
+			e);
+	else if (!r)
+		r = write_disk(l, a, disk, ops, out, name, e);
 	if (!r)
 		r = sink_commit(out, e);
-	if (!r && !stream && !a->forget &&
+	/* No overlay stands on an appliance. */
+	if (!r && !stream && !machine && !a->forget &&
 		!remember(l, a, &im, disk, ops->name) && a->out_unnoted)
 		*a->out_unnoted = true;
 	return r;

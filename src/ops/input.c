@@ -296,6 +296,7 @@ int input_open(const char *path, const struct input_args *a, struct input *out,
 		.progress_ctx = &rd };
 	struct wrap_info wi;
 	struct stat st;
+	bool folder = false;
 	int r;
 
 	if (!strcmp(path, "-")) {
@@ -311,10 +312,14 @@ int input_open(const char *path, const struct input_args *a, struct input *out,
 		if (r)
 			return r;
 		path = buf_str(&ovf);
+		folder = true;
 	}
 	r = source_file_open(path, &file, e);
 	if (r)
 		return r;
+	/* Its name says what it is, in whatever encoding. */
+	if (folder)
+		return open_appliance(path, file, true, a, out, e);
 	/* A format that the user names is the format of the file itself. */
 	if (a->format && strcmp(a->format, "ova") != 0)
 		return open_disk(path, file, a, out, e);

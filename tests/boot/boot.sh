@@ -6,7 +6,7 @@
 # FORMATS="raw qcow2": only those. Needs no KVM: about a minute each. Not part of
 # "make check"; "make check-boot" starts it.
 . "$(dirname "$0")/../lib.sh"
-formats=${FORMATS:-raw discard qcow2 vmdk vmdk-stream vhd vhdx vdi}
+formats=${FORMATS:-raw discard qcow2 vmdk vmdk-stream vhd vhdx vdi ova}
 p=0 f=0
 finish() { echo "$p passed, $f failed, ${1:-0} skipped"; }
 trap - EXIT; trap 'rm -rf "$T"' EXIT
@@ -35,6 +35,11 @@ boots() {
 	kill $pid 2>/dev/null || true; wait $pid 2>/dev/null || true
 	return $rc
 }
+# the disk of an appliance
+unpacked() {
+	[ "$x" = ova ] || return 0
+	tar -xOf disk disk-disk1.vmdk >member && mv member disk
+}
 strata init lib >/dev/null; export STRATA_LIBRARY=$T/lib
 strata import "$FLEET/base.raw" -b base -q
 case " $formats " in *" discard "*) strata import "$FLEET/base.raw" -b discard --free-space discard ;; esac
@@ -42,11 +47,11 @@ for x in $formats; do
 	start=$SECONDS rev=base format=$x qemu=$x
 	case $x in
 	discard) rev=discard format=raw qemu=raw ;;
-	vmdk-stream) qemu=vmdk ;;
+	vmdk-stream | ova) qemu=vmdk ;;
 	vhd) qemu=vpc ;;
 	esac
 	rm -f disk console
-	if strata export "$rev" -o disk --format "$format" && boots "$T/disk" "$qemu"; then
+	if strata export "$rev" -o disk --format "$format" && unpacked && boots "$T/disk" "$qemu"; then
 		p=$((p + 1)); echo "ok    boot/$x ($((SECONDS - start)) s)"
 	else
 		f=$((f + 1)); echo "FAIL  boot/$x"; { tail -5 qemu.log; tail -c 2000 console; } 2>/dev/null | tr -d '\r\033' | sed 's/^/    | /'
