@@ -33,7 +33,7 @@ static int raw_open(const struct disk_open_args *args, struct source **out,
 
 /* Bytes of one job: large enough that a read or write costs more than its
  * system call, small enough for the second-level cache. */
-#define RAW_JOB (512 * KIB)
+#define RAW_JOB (1 * MIB)
 /* Zeros are told by blocks of the size in which file systems keep holes. */
 #define RAW_BLOCK (4 * KIB)
 

@@ -53,7 +53,8 @@ static void idle_remove(struct frame_cache *c, struct node *n)
 	*(n->older ? &n->older->newer : &c->oldest) = n->newer;
 }
 
-static void drop(struct frame_cache *c, struct node *n)
+/* Takes a node out; it is to be freed. */
+static void take_out(struct frame_cache *c, struct node *n)
 {
 	struct node **p = bucket(c, n->pack, n->off);
 
@@ -61,25 +62,44 @@ static void drop(struct frame_cache *c, struct node *n)
 		p = &(*p)->next;
 	*p = n->next;
 	c->used -= n->f.len;
-	free(n);
 }
 
-static void shrink(struct frame_cache *c)
+/* Takes out what is over the budget: a chain for free_chain, since giving half
+ * a megabyte back takes longer than others should wait for the lock. */
+static struct node *shrink(struct frame_cache *c)
 {
+	struct node *gone = NULL;
+
 	while (c->used > c->budget && c->oldest) {
 		struct node *n = c->oldest;
 
 		idle_remove(c, n);
-		drop(c, n);
+		take_out(c, n);
+		n->next = gone;
+		gone = n;
+	}
+	return gone;
+}
+
+static void free_chain(struct node *n)
+{
+	while (n) {
+		struct node *next = n->next;
+
+		free(n);
+		n = next;
 	}
 }
 
 void frame_cache_set_budget(struct frame_cache *c, size_t budget)
 {
+	struct node *gone;
+
 	pthread_mutex_lock(&c->lock);
 	c->budget = budget;
-	shrink(c);
+	gone = shrink(c);
 	pthread_mutex_unlock(&c->lock);
+	free_chain(gone);
 }
 
 void frame_cache_free(struct frame_cache *c)
@@ -92,20 +112,69 @@ void frame_cache_free(struct frame_cache *c)
 	free(c);
 }
 
-/* With the lock held. */
-static void release(struct frame_cache *c, struct node *n)
+/* With the lock held. Returns what is to be freed. */
+static struct node *release(struct frame_cache *c, struct node *n)
 {
 	if (--n->refs)
-		return;
+		return NULL;
 	if (n->state == FAILED) {
-		drop(c, n);
-		return;
+		take_out(c, n);
+		n->next = NULL;
+		return n;
 	}
 	n->newer = NULL;
 	n->older = c->newest;
 	*(c->newest ? &c->newest->newer : &c->oldest) = n;
 	c->newest = n;
-	shrink(c);
+	return shrink(c);
+}
+
+/* With the lock held. */
+static struct node *find(struct frame_cache *c, uint64_t pack, uint64_t off,
+	size_t len)
+{
+	struct node *n = *bucket(c, pack, off);
+
+	while (n && !(n->pack == pack && n->off == off && n->f.len == len &&
+			    n->state != FAILED))
+		n = n->next;
+	return n;
+}
+
+/* Makes the frame and decodes it, with one reference. The lock is held at the
+ * start and not at the end. NULL: NOMEM. */
+static struct node *make(struct frame_cache *c, uint64_t pack, uint64_t off,
+	size_t len, frame_load_fn load, void *ctx, struct error *e)
+{
+	struct node *n = malloc(sizeof(*n) + len);
+	struct node *gone;
+	int r;
+
+	if (!n) {
+		pthread_mutex_unlock(&c->lock);
+		error_nomem(e);
+		return NULL;
+	}
+	*n = (struct node){ .f = { n->data, len },
+		.next = *bucket(c, pack, off),
+		.pack = pack,
+		.off = off,
+		.refs = 1,
+		.state = LOADING };
+	*bucket(c, pack, off) = n;
+	c->used += len;
+	gone = shrink(c);
+	pthread_mutex_unlock(&c->lock);
+	free_chain(gone);
+
+	r = load(ctx, n->data, len, e);
+
+	pthread_mutex_lock(&c->lock);
+	n->state = r ? FAILED : READY;
+	n->code = r;
+	pthread_cond_broadcast(&c->loaded);
+	pthread_mutex_unlock(&c->lock);
+	return n;
 }
 
 int frame_cache_get(struct frame_cache *c, uint64_t pack, uint64_t off,
@@ -116,59 +185,51 @@ int frame_cache_get(struct frame_cache *c, uint64_t pack, uint64_t off,
 	int r;
 
 	pthread_mutex_lock(&c->lock);
-	for (n = *bucket(c, pack, off); n; n = n->next)
-		if (n->pack == pack && n->off == off && n->f.len == len &&
-			n->state != FAILED)
-			break;
+	n = find(c, pack, off, len);
 	if (n) {
 		if (!n->refs++)
 			idle_remove(c, n);
 		while (n->state == LOADING)
 			pthread_cond_wait(&c->loaded, &c->lock);
-		if (n->state == READY) {
-			pthread_mutex_unlock(&c->lock);
-			*out = &n->f;
-			return 0;
-		}
+		r = n->state == READY ? 0 : n->code;
+		pthread_mutex_unlock(&c->lock);
+		if (r)
+			error_set(e, r, "library: a frame could not be read "
+					"by another thread either");
+	} else {
+		n = make(c, pack, off, len, load, ctx, e);
+		if (!n)
+			return ERR_NOMEM;
 		r = n->code;
-		release(c, n);
-		pthread_mutex_unlock(&c->lock);
-		return error_set(e, r, "library: a frame could not be read "
-				       "by another thread either");
 	}
-	n = malloc(sizeof(*n) + len);
-	if (!n) {
-		pthread_mutex_unlock(&c->lock);
-		return error_nomem(e);
-	}
-	*n = (struct node){ .f = { n->data, len },
-		.next = *bucket(c, pack, off),
-		.pack = pack,
-		.off = off,
-		.refs = 1,
-		.state = LOADING };
-	*bucket(c, pack, off) = n;
-	c->used += len;
-	shrink(c);
-	pthread_mutex_unlock(&c->lock);
-
-	r = load(ctx, n->data, len, e);
-
-	pthread_mutex_lock(&c->lock);
-	n->state = r ? FAILED : READY;
-	n->code = r;
-	pthread_cond_broadcast(&c->loaded);
 	if (r)
-		release(c, n);
-	pthread_mutex_unlock(&c->lock);
-	if (!r)
+		frame_cache_put(c, &n->f);
+	else
 		*out = &n->f;
 	return r;
 }
 
+void frame_cache_warm(struct frame_cache *c, uint64_t pack, uint64_t off,
+	size_t len, frame_load_fn load, void *ctx)
+{
+	struct node *n;
+
+	pthread_mutex_lock(&c->lock);
+	if (find(c, pack, off, len)) {
+		pthread_mutex_unlock(&c->lock);
+		return;
+	}
+	n = make(c, pack, off, len, load, ctx, NULL);
+	if (n)
+		frame_cache_put(c, &n->f);
+}
+
 void frame_cache_put(struct frame_cache *c, struct cached_frame *f)
 {
+	struct node *gone;
+
 	pthread_mutex_lock(&c->lock);
-	release(c, (struct node *)f);
+	gone = release(c, (struct node *)f);
 	pthread_mutex_unlock(&c->lock);
+	free_chain(gone);
 }

@@ -383,14 +383,19 @@ static int load_frame(void *ctx, void *raw, size_t len, struct error *e)
 	return r;
 }
 
+static bool located_sane(const struct located *at)
+{
+	return at->raw_len <= FRAME_RAW_MAX && at->stored_len <= at->raw_len &&
+	       range_inside(at->off, at->len, at->raw_len);
+}
+
 int store_frame(struct store *s, const struct located *at,
 	struct cached_frame **out, struct error *e)
 {
 	struct load l = { .s = s, .at = at };
 	int r;
 
-	if (at->raw_len > FRAME_RAW_MAX || at->stored_len > at->raw_len ||
-		!range_inside(at->off, at->len, at->raw_len))
+	if (!located_sane(at))
 		return error_set(e, ERR_DAMAGED,
 			"library: an index entry is damaged");
 	l.p = pack_use(s, at->pack_id);
@@ -400,6 +405,17 @@ int store_frame(struct store *s, const struct located *at,
 		load_frame, &l, out, e);
 	pack_unuse(s, l.p);
 	return r;
+}
+
+void store_frame_warm(struct store *s, const struct located *at)
+{
+	struct load l = { .s = s, .at = at };
+
+	if (!located_sane(at) || !(l.p = pack_use(s, at->pack_id)))
+		return;
+	frame_cache_warm(s->cache, l.p->key, at->frame_off, at->raw_len,
+		load_frame, &l);
+	pack_unuse(s, l.p);
 }
 
 /* --- finding objects --- */

@@ -168,6 +168,23 @@ static int read_extent(struct disk_source *d, const struct layout_extent *x,
 	return n ? store_read_blob(d->l->store, &x->id, buf, n, off, e) : 0;
 }
 
+/* Reads of at least this much are one thread's part of a sweep. */
+#define LONG_READ (256 * 1024)
+
+static void warm(struct disk_source *d, const struct leaf *lf, uint64_t off,
+	uint64_t end)
+{
+	for (size_t i = find(&lf->x, off); off < end; i++) {
+		const struct layout_extent *x = &lf->x.items[i];
+		uint64_t n = u64_min(x->off + x->len, end) - off;
+
+		if (x->kind != LAYOUT_ZERO && x->id_off <= x->id_off + (off - x->off))
+			store_warm_blob(d->l->store, &x->id, (size_t)n,
+				x->id_off + (off - x->off));
+		off += n;
+	}
+}
+
 static int disk_pread(struct source *s, void *buf_arg, size_t len,
 	uint64_t off, struct error *e)
 {
@@ -189,6 +206,8 @@ static int disk_pread(struct source *s, void *buf_arg, size_t len,
 			off = end;
 			continue;
 		}
+		if (end - off >= LONG_READ)
+			warm(d, lf, off, end);
 		for (size_t i = find(&lf->x, off); off < end && !r; i++) {
 			const struct layout_extent *x = &lf->x.items[i];
 			uint64_t in = off - x->off;
