@@ -126,7 +126,7 @@ static int bring_volumes(struct writer *w, const struct survey *s,
 {
 	CLEANUP(cleanup_packer) struct packer *records = NULL;
 	CLEANUP(cleanup_packer) struct packer *blobs = NULL;
-	int r = packer_open(w, &records, e);
+	int r = packer_open_records(w, &records, e);
 
 	if (!r)
 		r = packer_open(w, &blobs, e);
@@ -217,7 +217,7 @@ int commit_image(struct library *l, struct writer *w, const struct image *im,
 		}
 	}
 	if (!r)
-		r = packer_open(w, &p, e);
+		r = packer_open_records(w, &p, e);
 	if (!r)
 		r = image_encode(im, &rec, e);
 	if (!r)

@@ -506,7 +506,7 @@ int ingest_disk(const struct ingest_args *a, size_t disk,
 			release(s);
 		return error_nomem(e);
 	}
-	r = packer_open(a->writer, &s->records, e);
+	r = packer_open_records(a->writer, &s->records, e);
 	if (!r)
 		r = layout_builder_init(&s->layout, s->in.src->size, put_record,
 			s->records, e);

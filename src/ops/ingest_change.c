@@ -475,7 +475,7 @@ int ingest_change(const struct ingest_args *a, struct library *l,
 	c.items_end = c.item + a->cut->disks.items[disk].n;
 	out->sum = d->base->sum;
 	if (!r)
-		r = packer_open(a->writer, &c.records, e);
+		r = packer_open_records(a->writer, &c.records, e);
 	if (!r)
 		r = packer_open(a->writer, &c.blobs, e);
 	if (!r)

@@ -10,6 +10,8 @@
 
 struct ZSTD_CCtx_s;
 
+#define FRAME_LEVEL_IMPORT 3
+
 /* Encodes raw as header and stored bytes into out (cleared first). What zstd
  * cannot shrink is stored as it is. NOMEM. */
 int frame_encode(struct ZSTD_CCtx_s *cctx, int level, const void *raw,

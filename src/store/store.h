@@ -120,6 +120,9 @@ bool writer_knows(struct writer *w, enum object_space space,
  * data. Closing one that was not flushed loses its last frame. */
 struct packer;
 int packer_open(struct writer *w, struct packer **out, struct error *e);
+/* One for trees, layouts and the like: smaller frames, read faster. */
+int packer_open_records(struct writer *w, struct packer **out,
+	struct error *e);
 void packer_close(struct packer *p);
 DEFINE_CLEANUP_PTR(packer, struct packer, packer_close)
 /* Adds a claimed object. len at most OBJECT_MAX. */

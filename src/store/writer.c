@@ -53,6 +53,7 @@ struct writer {
 
 struct packer {
 	struct writer *w;
+	size_t frame_size;
 	ZSTD_CCtx *cctx;
 	struct buf bytes; /* the objects */
 	struct buf raw;	  /* the frame: table and objects */
@@ -72,7 +73,7 @@ int writer_open(struct store *s, const struct writer_options *opt,
 	if (opt)
 		w->opt = *opt;
 	if (!w->opt.level)
-		w->opt.level = DEFAULT_LEVEL;
+		w->opt.level = FRAME_LEVEL_IMPORT;
 	if (!w->opt.frame_size)
 		w->opt.frame_size = DEFAULT_FRAME;
 	pthread_mutex_init(&w->lock, NULL);
@@ -382,6 +383,7 @@ int packer_open(struct writer *w, struct packer **out, struct error *e)
 	if (!p)
 		return error_nomem(e);
 	p->w = w;
+	p->frame_size = w->opt.frame_size;
 	p->cctx = ZSTD_createCCtx();
 	if (!p->cctx) {
 		free(p);
@@ -389,6 +391,16 @@ int packer_open(struct writer *w, struct packer **out, struct error *e)
 	}
 	*out = p;
 	return 0;
+}
+
+int packer_open_records(struct writer *w, struct packer **out,
+	struct error *e)
+{
+	int r = packer_open(w, out, e);
+
+	if (!r)
+		(*out)->frame_size = size_min(RECORD_FRAME, w->opt.frame_size);
+	return r;
 }
 
 void packer_close(struct packer *p)
@@ -445,8 +457,7 @@ int packer_add(struct packer *p, enum object_kind kind, const struct oid *id,
 
 	if (len > OBJECT_MAX)
 		return error_set(e, ERR_LIMIT, "an object of %zu bytes", len);
-	if (p->pending.len && p->bytes.len + len > p->w->opt.frame_size +
-						p->w->opt.frame_size / 4) {
+	if (p->pending.len && p->bytes.len + len > p->frame_size + p->frame_size / 4) {
 		r = packer_flush(p, e);
 		if (r)
 			return r;
@@ -464,7 +475,7 @@ int packer_add(struct packer *p, enum object_kind kind, const struct oid *id,
 	if (kind == OBJ_BLOB || kind == OBJ_CHUNKS)
 		p->w->stats.new_blobs++;
 	pthread_mutex_unlock(&p->w->lock);
-	return p->bytes.len >= p->w->opt.frame_size ? packer_flush(p, e) : 0;
+	return p->bytes.len >= p->frame_size ? packer_flush(p, e) : 0;
 }
 
 int packer_put_record(struct packer *p, enum object_kind kind,
