@@ -81,6 +81,10 @@
  * its data alone would give). Zeros take no room, only time. */
 #define LIMIT_UNWRAP_FREE (64 * GIB)
 #define LIMIT_UNWRAP_FACTOR 2000
+/* Of these bytes, those in blocks that are not all zeros: they take room. What
+ * guests hold packs 2 to 20 times. */
+#define LIMIT_UNWRAP_DATA_FREE (8 * GIB)
+#define LIMIT_UNWRAP_DATA_FACTOR 200
 /* What is read of the disk that a container holds: this much of any, and this
  * factor of what its files hold, beyond what the files hold as such. zstd makes
  * 20 bytes of a cluster of 64 KiB at best, with 8 in the table. */

@@ -11,7 +11,7 @@
 #include "base/buf.h"
 #include "base/checked.h"
 #include "base/limits.h"
-#include "disk/ova_gzip.h"
+#include "disk/wrap.h"
 
 struct digest {
 	char *name;
@@ -538,6 +538,22 @@ static int open_disk_file(struct inner *in, const char *name, const char *format
 	return r ? error_prefix(e, "%s", name) : 0;
 }
 
+/* Replaces a gzip-compressed file by what is in it. */
+static int unpack(struct ova *o, const char *name, uint64_t capacity,
+	struct source **file, struct error *e)
+{
+	AUTO_SOURCE packed = steal_ptr(*file);
+	struct wrap_args a = { .file = packed, .findings = o->findings };
+	struct wrap_info info;
+	int r;
+
+	/* A container is a little larger than what it holds. */
+	if (capacity && !u64_add(capacity + capacity / 8, 64 * MIB, &a.max))
+		a.max = UINT64_MAX;
+	r = wrap_unwrap(&a, file, &info, e);
+	return r ? error_prefix(e, "ova: the file '%s'", name) : 0;
+}
+
 int ova_disk_open(struct ova *o, size_t i, struct source **out,
 	struct disk_info *info, struct error *e)
 {
@@ -560,11 +576,8 @@ int ova_disk_open(struct ova *o, size_t i, struct source **out,
 			"than gzip", f->href);
 	r = f->chunk && f->has_size ? open_chunks(o, f, &file, e)
 				    : open_file(o, f->href, &file, e);
-	if (!r && f->gzip) {
-		AUTO_SOURCE packed = steal_ptr(file);
-
-		r = ova_gunzip(packed, f->href, d->capacity, &file, e);
-	}
+	if (!r && f->gzip)
+		r = unpack(o, f->href, d->capacity, &file, e);
 	if (!r)
 		r = open_disk_file(&in, f->href, NULL, file, out, info, e);
 	if (!r && d->capacity && (*out)->size != d->capacity)

@@ -43,13 +43,26 @@ struct unpack {
 	const struct wrap_codec *codec;
 	struct source *in; /* the packed bytes */
 	struct sink *out;
-	uint64_t max, at, done; /* bytes out, bytes in */
+	uint64_t max, max_data;
+	uint64_t at, data, done; /* bytes out, of them not zeros, bytes in */
 	uint32_t crc;
-	bool want_crc;
+	bool want_crc, declared; /* max is what the file itself says */
 	const char *what;
 	void *state;
 	uint8_t *in_buf, *out_buf;
 };
+
+static int put_run(struct unpack *u, const uint8_t *p, size_t len, uint64_t off,
+	struct error *e)
+{
+	u->data += len;
+	return u->data > u->max_data
+		       ? error_set(e, ERR_LIMIT,
+				 "%s: %" PRIu64 " bytes unpack to more than %"
+				 PRIu64 " bytes that are not zeros",
+				 u->what, u->in->size, u->max_data)
+		       : sink_pwrite(u->out, p, len, off, e);
+}
 
 /* Bytes that came out: leaves out blocks of zeros. */
 static int put(struct unpack *u, size_t len, struct error *e)
@@ -57,7 +70,7 @@ static int put(struct unpack *u, size_t len, struct error *e)
 	size_t run = 0, at = 0;
 
 	if (len > u->max - u->at)
-		return error_set(e, ERR_LIMIT,
+		return error_set(e, u->declared ? ERR_CORRUPT : ERR_LIMIT,
 			"%s: %" PRIu64 " bytes unpack to more than %" PRIu64
 			" bytes",
 			u->what, u->in->size, u->max);
@@ -68,7 +81,7 @@ static int put(struct unpack *u, size_t len, struct error *e)
 			BLOCK - (size_t)((u->at + at) % BLOCK));
 
 		if (is_zero(u->out_buf + at, n)) {
-			int r = sink_pwrite(u->out, u->out_buf + run, at - run,
+			int r = put_run(u, u->out_buf + run, at - run,
 				u->at + run, e);
 
 			if (r)
@@ -79,7 +92,7 @@ static int put(struct unpack *u, size_t len, struct error *e)
 	}
 	at = (size_t)(len - run);
 	u->at += len;
-	return sink_pwrite(u->out, u->out_buf + run, at, u->at - at, e);
+	return put_run(u, u->out_buf + run, at, u->at - at, e);
 }
 
 static int unpack_all(struct unpack *u, struct error *e)
@@ -159,6 +172,17 @@ static const struct wrap_codec *codec_of(const char *kind)
 	return &wrap_deflate;
 }
 
+/* A cap of our own: so much of any file, so many times a large one. */
+static uint64_t by_size(uint64_t given, uint64_t size, uint64_t free_bytes,
+	uint64_t factor)
+{
+	uint64_t n;
+
+	if (given)
+		return given;
+	return u64_mul(size, factor, &n) ? u64_max(n, free_bytes) : UINT64_MAX;
+}
+
 static int one(const struct wrap_args *a, struct source *file,
 	const char *kind, struct source **out, struct wrap_info *info,
 	struct error *e)
@@ -167,16 +191,14 @@ static int one(const struct wrap_args *a, struct source *file,
 		.codec = codec_of(kind),
 		.what = kind,
 		.in = file,
-		.max = a->max };
+		.max = by_size(a->max, a->file->size, LIMIT_UNWRAP_FREE,
+			LIMIT_UNWRAP_FACTOR),
+		.max_data = by_size(a->max_data, a->file->size,
+			LIMIT_UNWRAP_DATA_FREE, LIMIT_UNWRAP_DATA_FACTOR) };
 	struct wrap_member m;
 	AUTO_SOURCE bytes = NULL;
-	uint64_t by_factor;
 	int r;
 
-	if (!u.max)
-		u.max = u64_mul(file->size, LIMIT_UNWRAP_FACTOR, &by_factor)
-				? u64_max(by_factor, LIMIT_UNWRAP_FREE)
-				: UINT64_MAX;
 	if (strcmp(kind, "zip") != 0)
 		return run(&u, out, e);
 	r = wrap_zip_member(file, &m, e);
@@ -191,12 +213,12 @@ static int one(const struct wrap_args *a, struct source *file,
 		return 0;
 	}
 	u.in = bytes;
-	u.want_crc = true;
-	u.max = u64_min(u.max, m.size);
 	if (m.size > u.max)
 		return error_set(e, ERR_LIMIT,
 			"zip: '%s' has %" PRIu64 " bytes, over %" PRIu64,
 			m.name, m.size, u.max);
+	u.want_crc = u.declared = true;
+	u.max = m.size;
 	r = run(&u, out, e);
 	if (!r && (u.at != m.size || u.crc != m.crc)) {
 		source_unref(*out);

@@ -14,6 +14,9 @@ struct wrap_args {
 	/* Bytes that may come out; 0: LIMIT_UNWRAP_FREE, or the file's size
 	 * times LIMIT_UNWRAP_FACTOR where that is more. */
 	uint64_t max;
+	/* Of these, bytes in blocks that are not all zeros; 0: by
+	 * LIMIT_UNWRAP_DATA_FREE and LIMIT_UNWRAP_DATA_FACTOR. */
+	uint64_t max_data;
 	/* Bytes of the file done; non-zero cancels. May be NULL. */
 	int (*progress)(void *ctx, uint64_t done);
 	void *progress_ctx;
@@ -28,7 +31,8 @@ struct wrap_info {
  * NULL. */
 const char *wrap_probe(struct source *file);
 
-/* Takes all wrappers off, at most LIMIT_UNWRAP_DEPTH. A file that has none
+/* Takes all wrappers off, at most LIMIT_UNWRAP_DEPTH; the limits hold for each,
+ * by the size of the outermost. A file that has none
  * comes back itself (a new reference). Holes are kept: blocks of zeros take
  * no room. CORRUPT (bad data, wrong checksum, cut off), LIMIT (a bomb, too much
  * memory, too deep), UNSUPPORTED (a zip with several members or a password),
