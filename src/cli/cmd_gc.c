@@ -6,6 +6,7 @@
 #include "cli/commands.h"
 #include "cli/json.h"
 #include "ops/gc.h"
+#include "serve/private_dir.h"
 
 #define GRACE_DEFAULT 86400
 
@@ -139,6 +140,8 @@ static int run(struct cli *c)
 	cli_progress_end(c);
 	if (r)
 		return r;
+	if (!a.dry_run)
+		private_dir_sweep();
 	if (c->json)
 		print_json(c->cmd->name, &a, &res);
 	else if (!c->quiet)

@@ -2,18 +2,18 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
-#include "base/vec.h"
 #include "cli/commands.h"
 #include "cli/json.h"
 #include "cli/quote.h"
+#include "serve/command.h"
 #include "serve/nbd_server.h"
 
 static const struct cli_option options[] = {
 	{ 's', "socket", "PATH", "listen on this Unix socket (default: a "
 				 "private one)",
 		COMPLETE_FILE },
+	{ 0, "mode", "OCTAL", "permissions of the socket: 660, 666", 0 },
 	{ 'p', "port", "N", "listen on this TCP port", 0 },
 	{ 0, "listen", "ADDR", "TCP: the address (127.0.0.1; * for any)", 0 },
 	{ 'w', "writable", "NAME", "an export that can be written; what is "
@@ -40,6 +40,72 @@ static const struct cli_option options[] = {
 struct hints {
 	struct buf qemu, overlay, libvirt, virt_install;
 };
+
+static void json_text(struct buf *b, const char *key, const char *value)
+{
+	buf_printf(b, ",\"%s\":\"", key);
+	for (const char *p = value; *p; p++)
+		if (*p == '"' || *p == '\\')
+			buf_printf(b, "\\%c", *p);
+		else if ((unsigned char)*p < ' ')
+			buf_printf(b, "\\u%04x", (unsigned)*p);
+		else
+			buf_addch(b, *p);
+	buf_addch(b, '"');
+}
+
+/* qemu has no URI for TLS: the place and the credentials are told apart. */
+static void hint_qemu_tls(const struct nbd_server *s, bool writable,
+	struct hints *h)
+{
+	AUTO_BUF object = BUF_INIT, drive = BUF_INIT, place = BUF_INIT;
+	AUTO_FREE char *folder = NULL;
+	const char *dir = s->tls_certificates;
+
+	if (s->tls_psk) { /* qemu wants its folder, and the name keys.psk */
+		folder = strndup(s->tls_psk,
+			(size_t)(strrchr(s->tls_psk, '/') - s->tls_psk));
+		dir = folder && *folder ? folder : "/";
+	}
+	buf_printf(&object, "tls-creds-%s,id=tls0,endpoint=client,dir=",
+		s->tls_psk ? "psk" : "x509");
+	quote_value(&object, dir ? dir : "DIR");
+	if (s->tls_user) {
+		buf_addstr(&object, ",username=");
+		quote_value(&object, s->tls_user);
+	}
+	buf_addstr(&place, "json:{\"driver\":\"raw\",\"file\":{"
+			   "\"driver\":\"nbd\",\"server\":{");
+	if (s->socket) {
+		buf_addstr(&place, "\"type\":\"unix\"");
+		json_text(&place, "path", s->socket);
+	} else {
+		buf_addstr(&place, "\"type\":\"inet\"");
+		json_text(&place, "host",
+			strcmp(s->host, "*") ? s->host : "localhost");
+		buf_printf(&place, ",\"port\":\"%u\"", s->port);
+	}
+	buf_addch(&place, '}');
+	json_text(&place, "export", s->export);
+	json_text(&place, "tls-creds", "tls0");
+	if (s->socket && !s->tls_psk)
+		json_text(&place, "tls-hostname", "localhost");
+	buf_addstr(&place, "}}");
+
+	buf_addstr(&drive, "file=");
+	quote_value(&drive, buf_str(&place));
+	buf_printf(&drive, ",format=raw,if=virtio%s",
+		writable ? "" : ",snapshot=on");
+	buf_addstr(&h->qemu, "qemu-system-x86_64 -m 2G -object ");
+	quote_shell(&h->qemu, buf_str(&object));
+	buf_addstr(&h->qemu, " -drive ");
+	quote_shell(&h->qemu, buf_str(&drive));
+	buf_addstr(&h->overlay, "qemu-img create --object ");
+	quote_shell(&h->overlay, buf_str(&object));
+	buf_addstr(&h->overlay, " -f qcow2 -F raw -b ");
+	quote_shell(&h->overlay, buf_str(&place));
+	buf_addstr(&h->overlay, " overlay.qcow2");
+}
 
 static void hint_qemu(const struct nbd_server *s, bool writable,
 	struct hints *h)
@@ -106,7 +172,10 @@ static void report(struct cli *c, const struct nbd_server *s,
 	struct hints h = { 0 };
 	bool w = a->writable != NULL;
 
-	hint_qemu(s, w, &h);
+	if (a->tls)
+		hint_qemu_tls(s, w, &h);
+	else
+		hint_qemu(s, w, &h);
 	hint_libvirt(s, w, a->tls != NULL, &h.libvirt);
 	hint_virt_install(s, w, &h.virt_install);
 	if (c->json) {
@@ -159,31 +228,16 @@ static void report(struct cli *c, const struct nbd_server *s,
  * returns its exit code. */
 static int run_command(struct cli *c, const struct nbd_server *s)
 {
-	VEC(char *) argv = { 0 };
-	int status = 0;
-	pid_t pid;
+	struct command_args a = { .argv = c->after,
+		.argc = c->nafter,
+		.subject = s->uri,
+		.subject_env = "uri",
+		.cancel = c->progress.cancel };
+	int status, r;
 
-	for (int i = 0; i < c->nafter; i++)
-		if (!vec_push(&argv, !strcmp(c->after[i], "{}") ? s->uri
-								: c->after[i]))
-			return error_nomem(&c->err);
-	if (!vec_push(&argv, NULL))
-		return error_nomem(&c->err);
 	fflush(NULL);
-	pid = fork();
-	if (!pid) {
-		setenv("uri", s->uri, 1);
-		execvp(argv.items[0], argv.items);
-		cli_error("%s: %s", argv.items[0], strerror(errno));
-		_exit(127);
-	}
-	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	vec_release(&argv);
-	if (pid < 0)
-		return error_errno(&c->err, "fork");
-	return WIFEXITED(status) ? WEXITSTATUS(status)
-				 : 128 + WTERMSIG(status);
+	r = command_run(&a, &status, &c->err);
+	return r ? r : status;
 }
 
 static const char **values_of(struct cli *c, const char *name)
@@ -193,6 +247,24 @@ static const char **values_of(struct cli *c, const char *name)
 	for (size_t i = 0; v && i < c->nvalues; i++)
 		v[i] = cli_opt_at(c, name, i);
 	return v;
+}
+
+/* "660" */
+static int check_mode(struct cli *c, struct nbd_server_args *a)
+{
+	const char *text = cli_opt(c, "mode");
+	char *end;
+	unsigned long mode = text ? strtoul(text, &end, 8) : 0;
+
+	if (!text)
+		return 0;
+	if (!*text || *end || !(mode & 0600) || mode > 0777)
+		return cli_usage(c, "--mode: octal, as 600, 660 or 666");
+	if (!a->socket)
+		return cli_usage(c, "--mode goes with --socket: the folder of "
+				    "a private one is closed to others");
+	a->mode = (unsigned)mode;
+	return 0;
 }
 
 static int check_options(struct cli *c, struct nbd_server_args *a)
@@ -218,6 +290,12 @@ static int check_options(struct cli *c, struct nbd_server_args *a)
 		return cli_usage(c, "--listen goes with --port");
 	if (a->tls && strcmp(a->tls, "on") && strcmp(a->tls, "require"))
 		return cli_usage(c, "--tls: on or require");
+	if (!a->tls && (a->tls_certificates || a->tls_psk ||
+			       a->tls_verify_peer))
+		return cli_usage(c, "--tls-certificates, --tls-psk and "
+				    "--tls-verify-peer go with --tls");
+	if (a->tls_psk && (a->tls_certificates || a->tls_verify_peer))
+		return cli_usage(c, "--tls-psk or certificates, not both");
 	if (a->bootset && strcmp(a->bootset, "off") &&
 		strcmp(a->bootset, "auto") && strcmp(a->bootset, "record"))
 		return cli_usage(c, "--bootset: off, auto or record");
@@ -227,7 +305,7 @@ static int check_options(struct cli *c, struct nbd_server_args *a)
 		return cli_usage(c, "--fork or a command, not both");
 	a->port = (unsigned)port;
 	a->disk = (unsigned)disk;
-	return 0;
+	return check_mode(c, a);
 }
 
 static int check_revision(struct cli *c, struct revision *rev,

@@ -6,7 +6,7 @@
  *	packs/ index/	the store
  *	refs/heads/ refs/tags/ refs/instances/	names of commits
  *	logs/		what refs were before
- *	writers/ condemned/ locks/ tmp/		work under way
+ *	writers/ pins/ condemned/ locks/ tmp/	work under way
  *	cache/		derived; may be deleted
  */
 #ifndef STRATA_LIBRARY_LIBRARY_H

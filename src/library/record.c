@@ -2,12 +2,14 @@
 #include "library/record.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #define HEADER "strata record 1\n"
 #define CHECKSUM "checksum "
@@ -72,6 +74,8 @@ static void encode(const struct record *r, struct buf *b)
 	buf_printf(b,
 		"file %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRId64 "\n",
 		r->stamp.dev, r->stamp.ino, r->stamp.size, r->stamp.mtime_ns);
+	if (r->stamp.born_ns)
+		buf_printf(b, "born %" PRId64 "\n", r->stamp.born_ns);
 	put_oid(b, "commit", &r->commit);
 	buf_printf(b, "disk %" PRIu32 " %s\n", r->disk,
 		hex_encode(r->digest, 16, digest));
@@ -142,6 +146,8 @@ static bool decode_line(struct record *r, char *key, char *v)
 			       "%" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNd64,
 			       &r->stamp.dev, &r->stamp.ino, &r->stamp.size,
 			       &r->stamp.mtime_ns) == 4;
+	if (!strcmp(key, "born"))
+		return sscanf(v, "%" SCNd64, &r->stamp.born_ns) == 1;
 	if (!strcmp(key, "commit"))
 		return oid_parse(v, &r->commit);
 	if (!strcmp(key, "head"))
@@ -276,26 +282,35 @@ int record_instance(struct library *l, const char *name, struct record *out,
 
 /* --- stamps --- */
 
-static void stamp_from(const struct stat *st, struct record_stamp *out)
+static int64_t ns_of(const struct statx_timestamp *t)
 {
-	out->dev = st->st_dev;
-	out->ino = st->st_ino;
-	out->size = (uint64_t)st->st_size;
-	out->mtime_ns = (int64_t)st->st_mtim.tv_sec * 1000000000 +
-			st->st_mtim.tv_nsec;
+	return t->tv_sec * 1000000000 + t->tv_nsec;
 }
 
 int record_stamp_of(const char *path, struct record_stamp *out,
 	struct error *e)
 {
-	struct stat st;
+	struct statx st;
 
-	if (stat(path, &st))
+	if (statx(AT_FDCWD, path, 0, STATX_BASIC_STATS | STATX_BTIME, &st))
 		return error_errno(e, "%s", path);
-	if (!S_ISREG(st.st_mode))
+	if (!S_ISREG(st.stx_mode))
 		return error_set(e, ERR_ARG, "%s: is not a regular file", path);
-	stamp_from(&st, out);
+	*out = (struct record_stamp){
+		.dev = makedev(st.stx_dev_major, st.stx_dev_minor),
+		.ino = st.stx_ino,
+		.size = st.stx_size,
+		.mtime_ns = ns_of(&st.stx_mtime),
+		.born_ns = st.stx_mask & STATX_BTIME ? ns_of(&st.stx_btime) : 0,
+	};
 	return 0;
+}
+
+bool record_same_file(const struct record_stamp *a,
+	const struct record_stamp *b)
+{
+	return a->ino == b->ino && a->dev == b->dev &&
+	       (!a->born_ns || !b->born_ns || a->born_ns == b->born_ns);
 }
 
 const char *record_altered(const struct record *r)
@@ -304,7 +319,7 @@ const char *record_altered(const struct record *r)
 
 	if (record_stamp_of(r->path, &now, NULL))
 		return "it is gone";
-	if (now.ino != r->stamp.ino || now.dev != r->stamp.dev)
+	if (!record_same_file(&now, &r->stamp))
 		return "it is another file now";
 	if (now.size != r->stamp.size)
 		return "its size changed";
@@ -375,8 +390,7 @@ static int is_wanted(void *ctx, const struct record *r)
 	struct wanted *w = ctx;
 
 	if (w->path ? strcmp(r->path, w->path) != 0
-		    : r->stamp.ino != w->stamp.ino ||
-			      r->stamp.dev != w->stamp.dev ||
+		    : !record_same_file(&r->stamp, &w->stamp) ||
 			      r->stamp.size != w->stamp.size ||
 			      r->stamp.mtime_ns != w->stamp.mtime_ns)
 		return 0;

@@ -24,6 +24,7 @@ enum record_kind {
 struct record_stamp {
 	uint64_t dev, ino, size;
 	int64_t mtime_ns;
+	int64_t born_ns; /* an inode is used again; 0: not known */
 };
 
 struct record {
@@ -69,6 +70,9 @@ int record_instances(struct library *l, record_fn fn, void *ctx,
 /* The stamp of a file. NOTFOUND, IO. */
 int record_stamp_of(const char *path, struct record_stamp *out,
 	struct error *e);
+/* Can both be stamps of one file, written to or not? */
+bool record_same_file(const struct record_stamp *a,
+	const struct record_stamp *b);
 /* Why the file at the record's path is not the one that was written; NULL: it
  * is. (Neither does anything with what is in it.) */
 const char *record_altered(const struct record *r);

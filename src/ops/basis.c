@@ -313,15 +313,21 @@ static int of_overlay(struct library *l, const struct basis_args *a,
 	return r;
 }
 
-/* A record of another file that had this name once says nothing. An instance
- * may have been rewritten (qemu-img convert); its header is looked at. */
+/* A record of another file that had this name once says nothing, not even where
+ * the new file was given the old one's inode. An instance may have been
+ * rewritten (qemu-img convert): its header is looked at, and its base stays;
+ * but whether the new file goes on from the last commit is not known. Taken for
+ * granted, a commit could undo that one; like this it is a conflict. */
 static void drop_stale(const char *path, struct record *r)
 {
 	struct record_stamp now = { 0 };
 
-	if (r->kind != RECORD_INSTANCE &&
-		(record_stamp_of(path, &now, NULL) ||
-			now.ino != r->stamp.ino || now.dev != r->stamp.dev))
+	if (!record_stamp_of(path, &now, NULL) &&
+		record_same_file(&now, &r->stamp))
+		return;
+	if (r->kind == RECORD_INSTANCE)
+		memset(&r->head, 0, sizeof(r->head));
+	else
 		record_release(r);
 }
 

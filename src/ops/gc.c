@@ -102,7 +102,7 @@ static int mark(struct gc *g)
 	int r;
 
 	forget(g);
-	r = roots_read(g->l, library_now(), &g->roots, g->e);
+	r = roots_read_pinned(g->l, library_now(), &g->roots, g->e);
 	if (!r && g->roots.damaged.len)
 		r = error_set(g->e, ERR_DAMAGED,
 			"library: %s: %s; nothing was removed (see 'strata "
@@ -117,9 +117,15 @@ static int mark(struct gc *g)
 	if (!r)
 		r = mark_open(g->l, g->c, NULL, NULL, g->a->progress, &g->m,
 			g->e);
-	for (size_t i = 0; i < g->roots.items.len && !r; i++)
-		r = mark_commit(g->m, &g->roots.items.items[i].id, true,
-			g->e);
+	for (size_t i = 0; i < g->roots.items.len && !r; i++) {
+		const struct root *x = &g->roots.items.items[i];
+		struct object_info info;
+
+		/* A server that pins what is gone will find out. */
+		if (!x->pin || store_has(g->l->store, SPACE_RECORD, &x->id,
+				       &info))
+			r = mark_commit(g->m, &x->id, !x->pin, g->e);
+	}
 	if (!r)
 		r = mark_finish(g->m, g->e);
 	return r ? r : mark_young(g);
@@ -239,7 +245,7 @@ static int condemn(struct gc *g, bool *out_ready, bool *out_again)
 		r = condemned_publish(g->l->be, keys.data,
 			keys.len / CONDEMNED_KEY, &now, name, g->e);
 	if (!r && !now.len)
-		r = roots_read(g->l, library_now(), &again, g->e);
+		r = roots_read_pinned(g->l, library_now(), &again, g->e);
 	if (!r)
 		r = condemned_open(g->l->be, &g->list, g->e);
 	if (!r && now.len) {

@@ -2,6 +2,7 @@
 #include "ops/roots.h"
 
 #include <string.h>
+#include "library/pin.h"
 
 void roots_release(struct roots *r)
 {
@@ -129,4 +130,23 @@ int roots_read(struct library *l, int64_t now, struct roots *out,
 				&rd, e);
 	}
 	return r;
+}
+
+static int on_pin(void *ctx, const char *name, const struct oid *commit)
+{
+	struct reading *rd = ctx;
+	int r = add(rd, false, name, commit);
+
+	if (!r)
+		vec_last(&rd->out->items)->pin = true;
+	return r;
+}
+
+int roots_read_pinned(struct library *l, int64_t now, struct roots *out,
+	struct error *e)
+{
+	struct reading rd = { .l = l, .out = out, .prefix = "pins", .e = e };
+	int r = roots_read(l, now, out, e);
+
+	return r ? r : pins_list(l, on_pin, &rd, e);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where everything that is kept hangs: refs and their logs. */
+/* Where everything that is kept hangs: refs and their logs, and what servers
+ * have pinned. */
 #ifndef STRATA_OPS_ROOTS_H
 #define STRATA_OPS_ROOTS_H
 
@@ -13,6 +14,7 @@ struct root {
 	struct oid id;
 	char *ref;    /* "refs/heads/x"; of a log: "logs/refs/heads/x" */
 	bool log;
+	bool pin;     /* "pins/...": the commit, without its history */
 };
 
 struct root_damage {
@@ -27,7 +29,11 @@ struct roots {
 void roots_release(struct roots *r);
 #define AUTO_ROOTS __attribute__((cleanup(roots_release))) struct roots
 
-/* Reads all of them. Damaged ones are listed, not an error. */
+/* Reads all of them; pins last, for who is about to remove something (the
+ * library must be writable). Damaged ones are listed, not an error. */
+int roots_read_pinned(struct library *l, int64_t now, struct roots *out,
+	struct error *e);
+/* Without pins. */
 int roots_read(struct library *l, int64_t now, struct roots *out,
 	struct error *e);
 /* The same now as then? */

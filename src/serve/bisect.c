@@ -3,7 +3,9 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
+#include "base/buf.h"
 #include "base/limits.h"
 #include "serve/mount.h"
 
@@ -133,24 +135,28 @@ static int on_disk(struct library *l, const struct bisect_args *a,
 static int on_mount(struct library *l, const struct bisect_args *a,
 	const struct oid *id, int *status, struct error *e)
 {
-	AUTO_FREE char *dir = scratch_folder(e);
+	struct private_dir d = { 0 };
+	AUTO_BUF dir = BUF_INIT;
 	struct mount_args m = { .library = l->path,
-		.dir = dir,
 		.label = "strata:bisect",
 		.what = NODES_FILES,
 		.commit = *id,
-		.disk = a->disk };
-	int r;
+		.disk = a->disk,
+		.with_caller = true };
+	int r = private_dir_make(PRIVATE_DISKS, &d, e);
 
-	if (!dir)
-		return e && e->code ? e->code : ERR_IO;
-	r = mount_run(&m, e);
+	if (r)
+		return r;
+	buf_printf(&dir, "%s/files", d.path);
+	m.dir = buf_str(&dir);
+	r = mkdir(m.dir, 0700) ? error_errno(e, "%s", m.dir)
+			       : mount_run(&m, e);
 	if (!r) {
-		r = run_command(a, dir, status, e);
-		if (mount_end(dir, false, NULL))
-			mount_end(dir, true, NULL);
+		r = run_command(a, m.dir, status, e);
+		if (mount_end(m.dir, false, NULL))
+			mount_end(m.dir, true, NULL);
 	}
-	rmdir(dir);
+	private_dir_remove(&d);
 	return r;
 }
 

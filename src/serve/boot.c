@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -16,46 +15,17 @@
 #include <time.h>
 #include <unistd.h>
 #include "base/buf.h"
-#include "base/vec.h"
+#include "serve/argv.h"
 
 /* How long a machine that was told to shut down may take. */
 #define DOWN_SECONDS 120
 /* The longest text that is looked for. */
 #define EXPECT_MAX 4096
 
-typedef VEC(char *) argv_list;
-
-static void add(argv_list *v, const char *fmt, ...) ATTR_PRINTF(2, 3);
-static void add(argv_list *v, const char *fmt, ...)
-{
-	va_list ap;
-	char *s = NULL;
-
-	va_start(ap, fmt);
-	if (vasprintf(&s, fmt, ap) < 0)
-		s = NULL;
-	va_end(ap);
-	if (!s || !vec_push(v, s))
-		free(s);
-}
-
-/* A value in qemu's lists: commas twice. */
-static char *doubled(const char *s)
-{
-	AUTO_BUF b = BUF_INIT;
-
-	for (; *s; s++) {
-		if (*s == ',')
-			buf_addch(&b, ',');
-		buf_addch(&b, *s);
-	}
-	return buf_steal(&b);
-}
-
 /* --- arguments --- */
 
 /* The firmware, and a copy of its variables that may be written. */
-static int add_uefi(const struct boot_args *a, argv_list *v, struct error *e)
+static int add_uefi(const struct boot_args *a, struct argv *v, struct error *e)
 {
 	static const char *const pairs[][2] = {
 		{ "/usr/share/OVMF/OVMF_CODE_4M.fd",
@@ -78,7 +48,7 @@ static int add_uefi(const struct boot_args *a, argv_list *v, struct error *e)
 
 		if (in < 0 || access(pairs[i][0], R_OK))
 			continue;
-		buf_printf(&path, "%s/vars.fd", a->disk->dir);
+		buf_printf(&path, "%s/vars.fd", a->disk->dir.path);
 		out = open(buf_str(&path), O_WRONLY | O_CREAT | O_CLOEXEC,
 			0600);
 		while (out >= 0 && (n = read(in, block, sizeof(block))) > 0)
@@ -86,58 +56,60 @@ static int add_uefi(const struct boot_args *a, argv_list *v, struct error *e)
 				return error_errno(e, "%s", buf_str(&path));
 		if (out < 0 || n < 0)
 			return error_errno(e, "%s", buf_str(&path));
-		vars = doubled(buf_str(&path));
-		add(v, "-drive");
-		add(v, "if=pflash,format=raw,readonly=on,file=%s",
+		vars = argv_doubled(buf_str(&path));
+		if (!vars)
+			return error_nomem(e);
+		argv_add(v, "-drive");
+		argv_add(v, "if=pflash,format=raw,readonly=on,file=%s",
 			pairs[i][0]);
-		add(v, "-drive");
-		add(v, "if=pflash,format=raw,file=%s", vars ? vars : "");
+		argv_add(v, "-drive");
+		argv_add(v, "if=pflash,format=raw,file=%s", vars);
 		return 0;
 	}
 	return error_set(e, ERR_NOTFOUND,
 		"there is no UEFI firmware (Debian: ovmf)");
 }
 
-static int build(const struct boot_args *a, const char *accel, argv_list *v,
+static int build(const struct boot_args *a, const char *accel, struct argv *v,
 	struct error *e)
 {
 	const char *qemu = getenv("STRATA_QEMU");
-	AUTO_FREE char *overlay = doubled(a->disk->overlay);
-	AUTO_FREE char *dir = doubled(a->disk->dir);
+	AUTO_FREE char *overlay = argv_doubled(a->disk->overlay);
+	AUTO_FREE char *dir = argv_doubled(a->disk->dir.path);
 	int r = 0;
 
 	if (!overlay || !dir)
 		return error_nomem(e);
-	add(v, "%s", qemu && *qemu ? qemu : "qemu-system-x86_64");
-	add(v, "-nodefaults");
-	add(v, "-accel");
-	add(v, "%s", accel);
-	add(v, "-m");
-	add(v, "%s", a->memory ? a->memory : "1G");
-	add(v, "-smp");
-	add(v, "%u", a->cpus ? a->cpus : 1);
-	add(v, "-drive");
-	add(v, "file=%s,format=qcow2,if=virtio,cache=unsafe,discard=unmap",
+	argv_add(v, "%s", qemu && *qemu ? qemu : "qemu-system-x86_64");
+	argv_add(v, "-nodefaults");
+	argv_add(v, "-accel");
+	argv_add(v, "%s", accel);
+	argv_add(v, "-m");
+	argv_add(v, "%s", a->memory ? a->memory : "1G");
+	argv_add(v, "-smp");
+	argv_add(v, "%u", a->cpus ? a->cpus : 1);
+	argv_add(v, "-drive");
+	argv_add(v, "file=%s,format=qcow2,if=virtio,cache=unsafe,discard=unmap",
 		overlay);
-	add(v, "-device");
-	add(v, "virtio-rng-pci");
-	add(v, "-display");
-	add(v, "none");
-	add(v, "-serial");
-	add(v, a->expect ? "stdio" : "mon:stdio");
-	add(v, "-qmp");
-	add(v, "unix:%s/qmp,server=on,wait=off", dir);
+	argv_add(v, "-device");
+	argv_add(v, "virtio-rng-pci");
+	argv_add(v, "-display");
+	argv_add(v, "none");
+	argv_add(v, "-serial");
+	argv_add(v, a->expect ? "stdio" : "mon:stdio");
+	argv_add(v, "-qmp");
+	argv_add(v, "unix:%s/qmp,server=on,wait=off", dir);
 	if (a->expect)
-		add(v, "-no-reboot");
+		argv_add(v, "-no-reboot");
 	if (a->net) {
-		add(v, "-nic");
-		add(v, "user,model=virtio-net-pci");
+		argv_add(v, "-nic");
+		argv_add(v, "user,model=virtio-net-pci");
 	}
 	if (a->uefi)
 		r = add_uefi(a, v, e);
 	for (int i = 0; i < a->nextra; i++)
-		add(v, "%s", a->extra[i]);
-	return r ? r : vec_push(v, NULL) ? 0 : error_nomem(e);
+		argv_add(v, "%s", a->extra[i]);
+	return r ? r : argv_done(v) ? 0 : error_nomem(e);
 }
 
 /* --- the machine --- */
@@ -159,10 +131,7 @@ static pid_t start(char *const *argv, int console, int report)
 		return pid;
 	/* What it writes is thrown away anyway: it goes when we are killed. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	signal(SIGINT, SIG_DFL);
-	signal(SIGTERM, SIG_DFL);
-	signal(SIGHUP, SIG_DFL);
-	signal(SIGPIPE, SIG_DFL);
+	argv_default_signals();
 	if (console >= 0) {
 		int null = open("/dev/null", O_RDONLY);
 
@@ -186,7 +155,7 @@ static void power_down(const struct boot_args *a)
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 	char reply[4096];
 
-	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s/qmp", a->disk->dir);
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s/qmp", a->disk->dir.path);
 	if (fd < 0 || connect(fd, (struct sockaddr *)&sa, sizeof(sa)) ||
 		write(fd, text, sizeof(text) - 1) < 0)
 		return;
@@ -299,7 +268,7 @@ int boot_run(const struct boot_args *a, struct boot_result *out,
 {
 	struct watch w = { .a = a, .out = out, .fd = -1, .begin = now() };
 	int console[2] = { -1, -1 }, report[2] = { -1, -1 }, err;
-	argv_list v = { 0 };
+	AUTO_ARGV v = { 0 };
 	struct termios tty;
 	bool have_tty = !tcgetattr(0, &tty);
 	int r;
@@ -314,7 +283,7 @@ int boot_run(const struct boot_args *a, struct boot_result *out,
 			  (a->expect && pipe2(console, O_CLOEXEC))))
 		r = error_errno(e, "pipe");
 	if (!r) {
-		w.pid = start(v.items, console[1], report[1]);
+		w.pid = start(v.words.items, console[1], report[1]);
 		if (w.pid < 0)
 			r = error_errno(e, "fork");
 	}
@@ -331,7 +300,7 @@ int boot_run(const struct boot_args *a, struct boot_result *out,
 	}
 	if (!r && read(report[0], &err, sizeof(err)) == sizeof(err)) {
 		errno = err;
-		r = error_errno(e, "%s", v.items[0]);
+		r = error_errno(e, "%s", v.words.items[0]);
 	}
 	if (have_tty)
 		tcsetattr(0, TCSADRAIN, &tty);
@@ -342,8 +311,5 @@ int boot_run(const struct boot_args *a, struct boot_result *out,
 			close(fd);
 	}
 	buf_release(&w.tail);
-	for (size_t i = 0; i < v.len; i++)
-		free(v.items[i]);
-	vec_release(&v);
 	return r;
 }

@@ -11,7 +11,7 @@
 #include <unistd.h>
 #include "base/buf.h"
 #include "base/cleanup.h"
-#include "base/vec.h"
+#include "serve/argv.h"
 
 /* A word with every "{}" replaced. */
 static char *fill_in(const char *word, const char *subject)
@@ -30,16 +30,15 @@ static char *fill_in(const char *word, const char *subject)
 }
 
 /* In the child: what cannot be started is told through the pipe. */
-static void start(char *const *argv, bool to_stderr, int report)
+static void start(const struct command_args *a, char *const *argv, int report)
 {
 	int err;
 
-	signal(SIGINT, SIG_DFL);
-	signal(SIGTERM, SIG_DFL);
-	signal(SIGHUP, SIG_DFL);
-	signal(SIGPIPE, SIG_DFL);
-	if (to_stderr)
+	argv_default_signals();
+	if (a->stdout_to_stderr)
 		dup2(2, 1);
+	if (a->subject_env && a->subject)
+		setenv(a->subject_env, a->subject, 1);
 	execvp(argv[0], argv);
 	err = errno;
 	(void)!write(report, &err, sizeof(err));
@@ -74,28 +73,28 @@ static int wait_for(pid_t pid, const atomic_bool *cancel, int *out_status,
 
 int command_run(const struct command_args *a, int *out_status, struct error *e)
 {
-	VEC(char *) argv = { 0 };
+	AUTO_ARGV argv = { 0 };
 	int report[2] = { -1, -1 }, err = 0, r = 0;
 	pid_t pid = -1;
 
 	if (a->argc < 1)
 		return error_set(e, ERR_ARG, "a command is missing behind --");
 	for (int i = 0; i < a->argc && !r; i++) {
-		char *word = fill_in(a->argv[i], a->subject);
+		AUTO_FREE char *word = fill_in(a->argv[i], a->subject);
 
-		if (!word || !vec_push(&argv, word)) {
-			free(word);
+		if (word)
+			argv_add(&argv, "%s", word);
+		else
 			r = error_nomem(e);
-		}
 	}
-	if (!r && !vec_push(&argv, NULL))
+	if (!r && !argv_done(&argv))
 		r = error_nomem(e);
 	if (!r && pipe2(report, O_CLOEXEC))
 		r = error_errno(e, "pipe");
 	if (!r) {
 		pid = fork();
 		if (!pid)
-			start(argv.items, a->stdout_to_stderr, report[1]);
+			start(a, argv.words.items, report[1]);
 		if (pid < 0)
 			r = error_errno(e, "fork");
 	}
@@ -109,8 +108,5 @@ int command_run(const struct command_args *a, int *out_status, struct error *e)
 	}
 	if (report[0] >= 0)
 		close(report[0]);
-	for (size_t i = 0; i < argv.len; i++)
-		free(argv.items[i]);
-	vec_release(&argv);
 	return r;
 }

@@ -11,6 +11,7 @@ struct command_args {
 	char *const *argv; /* the words, argc of them */
 	int argc;
 	const char *subject; /* what "{}" in a word stands for; NULL: no {} */
+	const char *subject_env; /* a variable that is the subject too, or NULL */
 	bool stdout_to_stderr;
 	const atomic_bool *cancel; /* then it gets SIGTERM; may be NULL */
 };

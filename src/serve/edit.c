@@ -109,7 +109,7 @@ int edit_commit(struct library *l, const struct edit_args *a,
 	ca.subject = s.overlay;
 	r = command_run(&ca, &out->status, e);
 	if (!r && a->keep)
-		out->folder = strdup(s.dir);
+		out->folder = strdup(s.dir.path);
 	if (!r && !out->status)
 		r = commit_changes(l, a, &s, f.size, out, e);
 	if (r)

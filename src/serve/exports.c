@@ -7,7 +7,8 @@
 #include <unistd.h>
 #include "base/checked.h"
 #include "base/limits.h"
-#include "store/lease.h"
+#include "library/pin.h"
+#include "serve/keeper.h"
 #include "view/view.h"
 
 /* A name that clients have open, and what it stands for as long. */
@@ -19,7 +20,8 @@ struct pin {
 
 struct exports {
 	struct library *lib;
-	struct lease *lease;
+	struct pins *pinned;
+	struct keeper *keeper;
 	struct prefetch *prefetch;
 	char *rev, *name; /* of the options, or NULL */
 	struct oid commit; /* of rev */
@@ -93,8 +95,8 @@ int exports_open(const struct exports_options *opt, struct exports **out,
 	if (!r) {
 		/* A library that cannot be written is served too: there is no
 		 * gc in it either. */
-		if (lease_take(x->lib->be, &x->lease, NULL))
-			x->lease = NULL;
+		if (pins_open(x->lib, &x->pinned, NULL))
+			x->pinned = NULL;
 		x->disk = disk >= 0 ? (unsigned)disk : opt->disk;
 		x->cache = opt->cache ? opt->cache : exports_default_cache();
 		store_set_cache(x->lib->store, x->cache);
@@ -108,8 +110,12 @@ int exports_open(const struct exports_options *opt, struct exports **out,
 		if ((opt->rev && !x->rev) || (opt->name && !x->name))
 			r = error_nomem(e);
 	}
+	if (!r && opt->rev)
+		r = pins_add(x->lib, x->pinned, &x->commit, e);
 	if (!r)
 		r = prefetch_start(0, &x->prefetch, e);
+	if (!r)
+		x->keeper = keeper_start(x->lib);
 	if (r)
 		exports_close(x);
 	else
@@ -130,6 +136,7 @@ void exports_close(struct exports *x)
 {
 	if (!x)
 		return;
+	keeper_stop(x->keeper);
 	prefetch_stop(x->prefetch); /* its readers are gone first */
 	for (struct pin *p = x->pins, *n; p; p = n) {
 		n = p->next;
@@ -140,7 +147,7 @@ void exports_close(struct exports *x)
 		n = s->next;
 		served_free(s);
 	}
-	lease_release(x->lease);
+	pins_close(x->pinned);
 	library_close(x->lib);
 	pthread_mutex_destroy(&x->lock);
 	free(x->rev);
@@ -229,6 +236,19 @@ static int open_disk(struct exports *x, const struct oid *commit,
 	return 0;
 }
 
+static int open_pinned(struct exports *x, const struct oid *commit,
+	unsigned disk, struct served **out, struct error *e)
+{
+	int r = pins_add(x->lib, x->pinned, commit, e);
+
+	if (r)
+		return r;
+	r = open_disk(x, commit, disk, out, e);
+	if (r)
+		pins_drop(x->pinned, commit);
+	return r;
+}
+
 static int get_locked(struct exports *x, const char *name,
 	struct served **out, struct error *e)
 {
@@ -257,7 +277,7 @@ static int get_locked(struct exports *x, const char *name,
 		return error_nomem(e);
 	}
 	if (!s) {
-		r = open_disk(x, &commit, disk, &s, e);
+		r = open_pinned(x, &commit, disk, &s, e);
 		if (r) {
 			free(p->name);
 			free(p);
@@ -309,8 +329,10 @@ void exports_put(struct exports *x, struct served *s)
 			}
 	}
 	pthread_mutex_unlock(&x->lock);
-	if (last)
-		served_free(s);
+	if (!last)
+		return;
+	pins_drop(x->pinned, &s->commit);
+	served_free(s);
 }
 
 /* --- reading --- */

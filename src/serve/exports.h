@@ -22,9 +22,9 @@ struct exports_options {
 
 struct exports;
 
-/* Opens the library, takes a lease (so that gc leaves alone what is served,
- * whatever happens to the branches) and resolves rev, which stays at that
- * commit. Call it in the process that serves: it starts threads. NOTFOUND, ARG,
+/* Opens the library and resolves rev, which stays at that commit. What is
+ * served is pinned: gc leaves it alone, whatever happens to the branches, and
+ * takes what nobody serves. Call it in the process that serves: it starts threads. NOTFOUND, ARG,
  * DAMAGED, IO. */
 int exports_open(const struct exports_options *opt, struct exports **out,
 	struct error *e);

@@ -9,12 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "serve/exports.h"
+#include "serve/keeper.h"
 #include "serve/mount_fuse.h"
-#include "store/lease.h"
 
 #define FS_TYPE "fuse.strata"
 
@@ -179,6 +180,7 @@ static int check_fuse(struct error *e)
 
 struct server {
 	struct library *lib;
+	struct pins *pins;
 	struct nodes nodes;
 	struct fuse_session *se;
 	bool mounted;
@@ -217,14 +219,11 @@ static int serve(struct server *s)
 {
 	struct fuse_loop_config *cfg = fuse_loop_cfg_create();
 	struct prefetch *p = NULL;
-	struct lease *lease = NULL;
+	struct keeper *keeper;
 	int r;
 
-	/* Threads and locks are of this process, behind the fork. What is
-	 * mounted stays, whatever happens to the branches; a library that
-	 * cannot be written has no gc either. */
-	if (lease_take(s->lib->be, &lease, NULL))
-		lease = NULL;
+	/* Threads are of this process, behind the fork. */
+	keeper = keeper_start(s->lib);
 	if (!prefetch_start(0, &p, NULL))
 		s->nodes.prefetch = p;
 	s->nodes.listings = listings_new();
@@ -242,11 +241,12 @@ static int serve(struct server *s)
 	fuse_remove_signal_handlers(s->se);
 	s->mounted = false;
 	s->nodes.prefetch = NULL;
+	keeper_stop(keeper);
 	prefetch_stop(p);
 	listings_free(&s->nodes, s->nodes.listings);
 	nodes_close(&s->nodes);
 	fuse_session_destroy(s->se);
-	lease_release(lease);
+	pins_close(s->pins);
 	library_close(s->lib);
 	return r < 0 ? ERR_IO : 0;
 }
@@ -269,7 +269,7 @@ int mount_run(const struct mount_args *a, struct error *e)
 	struct server *s = calloc(1, sizeof(*s));
 	AUTO_FREE char *path = realpath(a->library, NULL);
 	bool have_nodes = false;
-	pid_t pid = 0;
+	pid_t pid = 0, caller = getpid();
 	int r;
 
 	if (!s)
@@ -282,7 +282,11 @@ int mount_run(const struct mount_args *a, struct error *e)
 	if (!r) {
 		store_set_cache(s->lib->store,
 			a->cache ? a->cache : exports_default_cache());
-		r = nodes_open(&s->nodes, s->lib, NULL, a->what, &a->commit,
+		/* What is mounted stays, whatever happens to the branches; a
+		 * library that cannot be written has no gc either. */
+		if (pins_open(s->lib, &s->pins, NULL))
+			s->pins = NULL;
+		r = nodes_open(&s->nodes, s->lib, s->pins, a->what, &a->commit,
 			a->disk, a->volume, e);
 		have_nodes = !r;
 	}
@@ -300,6 +304,11 @@ int mount_run(const struct mount_args *a, struct error *e)
 			r = error_errno(e, "fork");
 	}
 	if (!r && !pid) {
+		if (a->with_caller) {
+			prctl(PR_SET_PDEATHSIG, SIGTERM);
+			if (getppid() != caller)
+				raise(SIGTERM);
+		}
 		detach();
 		_exit(serve(s) ? 1 : 0);
 	}
@@ -308,8 +317,12 @@ int mount_run(const struct mount_args *a, struct error *e)
 		fuse_session_unmount(s->se);
 	if (s->se)
 		fuse_session_destroy(s->se);
+	if (!r) /* the pins are the server's now */
+		pins_leave(steal_ptr(s->pins));
+	s->nodes.pins = s->pins;
 	if (have_nodes)
 		nodes_close(&s->nodes);
+	pins_close(s->pins);
 	library_close(s->lib);
 	free(s);
 	return r;

@@ -17,6 +17,7 @@ struct mount_args {
 	const char *volume; /* NULL: the merged view */
 	uint64_t cache;	    /* bytes of decoded frames; 0: by the memory */
 	bool foreground;
+	bool with_caller; /* in the background: it ends when the caller does */
 	bool allow_other; /* other users too, as the files' modes say */
 };
 

@@ -9,19 +9,22 @@
 #include <sys/types.h>
 #include "base/buf.h"
 #include "base/error.h"
+#include "serve/private_dir.h"
 
 struct nbd_server_args {
 	const char *library; /* folder */
 	const char *rev;     /* default export; NULL: none, all by name */
 	unsigned disk;
 	const char *socket; /* NULL: a private one, unless port */
+	unsigned mode;	    /* of socket; 0: only its owner may connect */
 	unsigned port;	    /* TCP; 0: none */
 	const char *listen; /* TCP: address; NULL: 127.0.0.1, "*": any */
 	const char *writable; /* export name; writes are lost at the end */
 	uint64_t cache;	      /* bytes, 0: by the memory */
 	const char *bootset;  /* NULL, or as the plugin's parameter */
 	const char *tls;      /* NULL, "on", "require" */
-	const char *tls_certificates, *tls_psk; /* NULL, or nbdkit's paths */
+	/* NULL, or nbdkit's: a folder, a file of keys */
+	const char *tls_certificates, *tls_psk;
 	bool tls_verify_peer;
 	const char *const *filters; /* ended by NULL, or NULL */
 	const char *const *params;  /* KEY=VALUE of filters, the same */
@@ -34,16 +37,20 @@ struct nbd_server {
 	pid_t pid;     /* of nbdkit */
 	bool child;    /* it is ours to wait for */
 	char *socket;  /* path, NULL: TCP */
-	char *dir;     /* the private folder of socket, or NULL */
+	struct private_dir dir; /* of socket, if that is private */
 	char *host;
 	unsigned port;
 	char *export;  /* name to ask for, "" = the default */
+	/* What a client on this host may use: a folder, or a file of keys and
+	 * whose key to take. NULL: none, or nbdkit's own defaults. */
+	char *tls_certificates, *tls_psk, *tls_user;
 	char *uri;
 };
 
 /* Starts it and waits until it listens. ARG (both socket and port, a path that
- * is too long), BUSY (somebody listens there), NOTFOUND (no nbdkit), IO,
- * CANCELLED. nbdkit says on stderr what it does not like. */
+ * is too long, a file of keys without one), BUSY (somebody listens there),
+ * NOTFOUND (no nbdkit, no such certificates or keys), IO, CANCELLED. nbdkit
+ * says on stderr what it does not like. */
 int nbd_server_start(const struct nbd_server_args *a, struct nbd_server *out,
 	struct error *e);
 /* Waits until it ends, or *cancel. 0 where it ended well, else IO. */

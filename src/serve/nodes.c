@@ -30,6 +30,7 @@ static void view_unref(struct nodes *t, struct node_view *v)
 	while (*p != v)
 		p = &(*p)->next;
 	*p = v->next;
+	pins_drop(t->pins, &v->commit);
 	view_close(v->files);
 	free(v);
 }
@@ -50,13 +51,15 @@ static int view_get(struct nodes *t, const struct oid *commit, int disk,
 			return 0;
 		}
 	pthread_mutex_unlock(&t->lock);
-	r = view_open_commit(t->lib, commit, disk, volume, &files, e);
+	r = pins_add(t->lib, t->pins, commit, e);
 	if (r)
 		return r;
-	v = calloc(1, sizeof(*v));
+	r = view_open_commit(t->lib, commit, disk, volume, &files, e);
+	v = r ? NULL : calloc(1, sizeof(*v));
 	if (!v) {
+		pins_drop(t->pins, commit);
 		view_close(files);
-		return error_nomem(e);
+		return r ? r : error_nomem(e);
 	}
 	v->commit = *commit;
 	v->refs = 1;
@@ -526,7 +529,7 @@ uint64_t node_size(struct nodes *t, struct node *n)
 
 /* --- opening and closing --- */
 
-int nodes_open(struct nodes *t, struct library *l, struct prefetch *p,
+int nodes_open(struct nodes *t, struct library *l, struct pins *pins,
 	enum nodes_root what, const struct oid *commit, int disk,
 	const char *volume, struct error *e)
 {
@@ -538,17 +541,19 @@ int nodes_open(struct nodes *t, struct library *l, struct prefetch *p,
 
 	memset(t, 0, sizeof(*t));
 	t->lib = l;
-	t->prefetch = p;
+	t->pins = pins;
 	t->readahead = 4 * MIB;
 	pthread_mutex_init(&t->lock, NULL);
 	if (commit)
 		c.commit = *commit;
-	if (what == NODES_FILES) {
+	if (commit && what != NODES_ALL)
+		r = pins_add(l, pins, commit, e);
+	if (!r && what == NODES_FILES)
 		r = view_get(t, commit, disk, volume, &view, e);
-		if (r)
-			return r;
+	if (r)
+		return r;
+	if (view)
 		c.x = view->files->mounts.items[0].root;
-	}
 	t->root = node_new(&c);
 	if (!t->root)
 		return error_nomem(e);
@@ -584,6 +589,7 @@ void nodes_close(struct nodes *t)
 		struct node_view *v = t->views;
 
 		t->views = v->next;
+		pins_drop(t->pins, &v->commit);
 		view_close(v->files);
 		free(v);
 	}

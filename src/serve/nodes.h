@@ -17,7 +17,7 @@
 #define STRATA_SERVE_NODES_H
 
 #include <pthread.h>
-#include "library/library.h"
+#include "library/pin.h"
 #include "os/source.h"
 #include "serve/prefetch.h"
 #include "view/files.h"
@@ -74,6 +74,7 @@ struct node {
 #define NODE_BUCKETS 65536
 struct nodes {
 	struct library *lib; /* borrowed */
+	struct pins *pins;   /* borrowed, may be NULL: of what is shown */
 	struct prefetch *prefetch; /* borrowed, may be NULL */
 	uint64_t readahead;
 	pthread_mutex_t lock; /* guards the tables and all counts */
@@ -89,8 +90,9 @@ struct nodes {
 enum nodes_root { NODES_FILES, NODES_DISKS, NODES_ALL };
 
 /* commit and disk (-1: all), volume (NULL: the merged view): not for
- * NODES_ALL. NOTFOUND (no files that are known, no disk), DAMAGED, IO. */
-int nodes_open(struct nodes *t, struct library *l, struct prefetch *p,
+ * NODES_ALL. Every image that is shown is pinned while the kernel knows it, the
+ * commit until nodes_close; pins must live until after that. NOTFOUND (no files that are known, no disk), DAMAGED, IO. */
+int nodes_open(struct nodes *t, struct library *l, struct pins *pins,
 	enum nodes_root what, const struct oid *commit, int disk,
 	const char *volume, struct error *e);
 void nodes_close(struct nodes *t);

@@ -1,44 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "serve/scratch.h"
 
-#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include "ops/export.h"
 #include "ops/instance.h"
-
-char *scratch_folder(struct error *e)
-{
-	const char *tmp = getenv("TMPDIR");
-	AUTO_BUF b = BUF_INIT;
-	char *dir;
-
-	buf_printf(&b, "%s/strata-XXXXXX",
-		tmp && *tmp == '/' ? tmp : "/var/tmp");
-	dir = buf_steal(&b);
-	if (!dir) {
-		error_nomem(e);
-	} else if (!mkdtemp(dir)) {
-		error_errno(e, "%s", dir);
-		free(dir);
-		dir = NULL;
-	}
-	return dir;
-}
-
-void scratch_remove(const char *dir)
-{
-	DIR *h = opendir(dir);
-	struct dirent *d;
-
-	while (h && (d = readdir(h)))
-		if (strcmp(d->d_name, ".") && strcmp(d->d_name, ".."))
-			unlinkat(dirfd(h), d->d_name, 0);
-	if (h)
-		closedir(h);
-	rmdir(dir);
-}
 
 static int make_backing(struct library *l, const struct scratch_args *a,
 	unsigned disk, struct scratch *s, struct error *e)
@@ -59,7 +25,7 @@ static int make_backing(struct library *l, const struct scratch_args *a,
 		return error_errno(e, "%s", l->path);
 	if (!a->local)
 		return nbd_server_start(&n, &s->server, e);
-	if (asprintf(&s->base, "%s/base.raw", s->dir) < 0) {
+	if (asprintf(&s->base, "%s/base.raw", s->dir.path) < 0) {
 		s->base = NULL;
 		return error_nomem(e);
 	}
@@ -77,16 +43,20 @@ int scratch_open(struct library *l, const struct scratch_args *a,
 
 	memset(s, 0, sizeof(*s));
 	s->keep = a->keep;
-	r = lease_take(l->be, &s->lease, e);
+	/* A library that cannot be written has no gc either. */
+	if (pins_open(l, &s->pins, NULL))
+		s->pins = NULL;
+	r = pins_add(l, s->pins, a->commit, e);
 	if (!r)
 		r = library_get_commit(l, a->commit, &c, e);
 	if (!r)
 		r = library_get_image(l, &c.image, &im, e);
 	if (!r)
 		r = export_choose_disk(&im, a->disk, &d, e);
-	if (!r && !(s->dir = scratch_folder(e)))
-		r = e && e->code ? e->code : ERR_IO;
-	if (!r && asprintf(&s->overlay, "%s/disk.qcow2", s->dir) < 0) {
+	if (!r)
+		r = private_dir_make(
+			a->keep ? PRIVATE_KEPT : PRIVATE_DISKS, &s->dir, e);
+	if (!r && asprintf(&s->overlay, "%s/disk.qcow2", s->dir.path) < 0) {
 		s->overlay = NULL;
 		r = error_nomem(e);
 	}
@@ -105,10 +75,11 @@ int scratch_open(struct library *l, const struct scratch_args *a,
 void scratch_close(struct scratch *s)
 {
 	nbd_server_stop(&s->server);
-	if (s->dir && !s->keep)
-		scratch_remove(s->dir);
-	lease_release(s->lease);
-	free(s->dir);
+	if (s->keep)
+		private_dir_leave(&s->dir);
+	else
+		private_dir_remove(&s->dir);
+	pins_close(s->pins);
 	free(s->overlay);
 	free(s->base);
 	memset(s, 0, sizeof(*s));

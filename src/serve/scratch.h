@@ -5,8 +5,9 @@
 
 #include "library/library.h"
 #include "ops/progress.h"
+#include "library/pin.h"
 #include "serve/nbd_server.h"
-#include "store/lease.h"
+#include "serve/private_dir.h"
 
 struct scratch_args {
 	const struct oid *commit;
@@ -17,11 +18,11 @@ struct scratch_args {
 };
 
 struct scratch {
-	char *dir;     /* in $TMPDIR, else /var/tmp */
+	struct private_dir dir;
 	char *overlay; /* qcow2 */
 	char *base;    /* raw, with local; else NULL */
 	bool keep;
-	struct lease *lease; /* gc leaves the base alone */
+	struct pins *pins; /* gc leaves the base alone */
 	struct nbd_server server;
 };
 
@@ -32,10 +33,5 @@ int scratch_open(struct library *l, const struct scratch_args *a,
  * (one level). */
 void scratch_close(struct scratch *s);
 #define AUTO_SCRATCH __attribute__((cleanup(scratch_close))) struct scratch
-
-/* Makes a private folder; to be freed. NULL: see e. */
-char *scratch_folder(struct error *e);
-/* Removes a folder of files. */
-void scratch_remove(const char *dir);
 
 #endif

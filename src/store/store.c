@@ -418,6 +418,50 @@ void store_frame_warm(struct store *s, const struct located *at)
 	pack_unuse(s, l.p);
 }
 
+static bool snapshot_lists(const struct snapshot *sn, const uint8_t id[16])
+{
+	for (size_t i = 0; i < sn->n; i++)
+		for (uint32_t k = 0; k < sn->ix[i].npacks; k++)
+			if (!memcmp(sn->ix[i].packs[k].id, id, 16))
+				return true;
+	return false;
+}
+
+static bool same_names(const struct snapshot *sn, const name_list *names)
+{
+	bool same = sn->n == names->len && !sn->nbad;
+
+	for (size_t i = 0; same && i < sn->n; i++)
+		same = !strcmp(sn->ix[i].name, names->items[i]);
+	return same;
+}
+
+int store_tidy(struct store *s, struct error *e)
+{
+	struct snapshot *sn = store_snapshot(s);
+	name_list names = { 0 };
+	int r = list_indexes(s, &names, e);
+
+	if (!r && !same_names(sn, &names)) {
+		r = store_refresh(s, e);
+		snapshot_unref(s, sn);
+		sn = store_snapshot(s);
+	}
+	names_free(&names);
+	pthread_mutex_lock(&s->lock);
+	for (size_t i = 0; i < ARRAY_LEN(s->packs) && !r; i++)
+		for (struct pack *p = s->packs[i]; p; p = p->next)
+			if (p->handle >= 0 && !p->users &&
+				!snapshot_lists(sn, p->id)) {
+				s->be->ops->close_handle(s->be, p->handle);
+				p->handle = -1;
+				s->open_packs--;
+			}
+	pthread_mutex_unlock(&s->lock);
+	snapshot_unref(s, sn);
+	return r;
+}
+
 /* --- finding objects --- */
 
 bool index_located(const struct index *ix, enum object_space space,

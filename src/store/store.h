@@ -81,6 +81,11 @@ int store_blob_parts(struct store *s, const struct oid *id, store_part_fn fn,
 /* Bound of the cache of decoded frames (default 48 MiB). */
 void store_set_cache(struct store *s, size_t bytes);
 
+/* For processes that live long: looks at the folder again where its names have
+ * changed, and closes packs that were removed, whose room is free only then.
+ * Cheap where nothing changed. IO, DAMAGED, NOMEM. */
+int store_tidy(struct store *s, struct error *e);
+
 /* Looks at the folder again. */
 int store_refresh(struct store *s, struct error *e);
 
