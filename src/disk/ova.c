@@ -550,6 +550,10 @@ static int unpack(struct ova *o, const char *name, uint64_t capacity,
 	/* A container is a little larger than what it holds. */
 	if (capacity && !u64_add(capacity + capacity / 8, 64 * MIB, &a.max))
 		a.max = UINT64_MAX;
+	if (!wrap_probe(packed) || strcmp(wrap_probe(packed), "gzip") != 0)
+		return error_set(e, ERR_CORRUPT,
+			"ova: the file '%s' is not compressed with gzip, as the "
+			"OVF says", name);
 	r = wrap_unwrap(&a, file, &info, e);
 	return r ? error_prefix(e, "ova: the file '%s'", name) : 0;
 }

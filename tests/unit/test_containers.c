@@ -83,7 +83,7 @@ static void make(const char *format, struct buf *out)
 
 /* --- rows --- */
 
-enum mend { NONE, VHD_FOOTERS, VHD_HEADER, VHDX_HEADERS, VHDX_REGIONS };
+enum mend { NONE, VHD_FOOTER, VHD_FOOTERS, VHD_HEADER, VHDX_HEADERS, VHDX_REGIONS };
 
 struct row {
 	const char *format, *what;
@@ -193,6 +193,21 @@ static const struct row rows[] = {
 	{ "vhd", "block size 2^31", 512 + 32, B("\x80\0\0\0"), ERR_LIMIT, 0,
 		VHD_HEADER, 0 },
 	{ "vhd", "block outside", 1536, B("\x7f"), 0, "disk-truncated", 0, 0 },
+	{ "vhd-fixed", "footer's checksum", -512 + 64, B("X"), ERR_CORRUPT, 0, 0,
+		0 },
+	{ "vhd-fixed", "cookie", -512, B("X"), ERR_CORRUPT, 0, VHD_FOOTER, 0 },
+	{ "vhd-fixed", "version 2", -512 + 12, B("\0\x02"), ERR_UNSUPPORTED, 0,
+		VHD_FOOTER, 0 },
+	{ "vhd-fixed", "type 0", -512 + 63, B("\0"), ERR_UNSUPPORTED, 0,
+		VHD_FOOTER, 0 },
+	{ "vhd-fixed", "dynamic without a header", -512 + 63, B("\x03"),
+		ERR_CORRUPT, 0, VHD_FOOTER, 0 },
+	{ "vhd-fixed", "size over the file", -512 + 52, B("\1"), 0,
+		"disk-truncated", VHD_FOOTER, 0 },
+	{ "vhd-fixed", "size 2^63", -512 + 48, B("\x80"), ERR_LIMIT, 0,
+		VHD_FOOTER, 0 },
+	{ "vhd-fixed", "size 0", -512 + 48, B("\0\0\0\0\0\0\0\0"), 0, 0,
+		VHD_FOOTER, 0 },
 	/* VHDX */
 	{ "vhdx", "signature", 0, B("X"), ERR_CORRUPT, 0, 0, 0 },
 	{ "vhdx", "one header", 131072 + 100, B("X"), 0, "disk-damaged", 0, 0 },
@@ -261,7 +276,9 @@ static void mend(struct buf *b, enum mend m)
 {
 	uint8_t *d = b->data;
 
-	if (m == VHD_FOOTERS) {
+	if (m == VHD_FOOTER) {
+		put_be32(d + b->len - 448, VHD_FOOTER_SUM(d + b->len - 512));
+	} else if (m == VHD_FOOTERS) {
 		put_be32(d + 64, VHD_FOOTER_SUM(d));
 		put_be32(d + b->len - 448, VHD_FOOTER_SUM(d + b->len - 512));
 	} else if (m == VHD_HEADER) {
@@ -515,12 +532,123 @@ static void test_writers(void **state)
 	}
 }
 
+/* --- extents that only ESX writes --- */
+
+static void make_cowd(uint8_t *b)
+{
+	memcpy(b, "COWD", 4);
+	put_le32(b + 4, 1);
+	put_le32(b + 8, 3);
+	put_le32(b + 12, 8192);
+	put_le32(b + 16, 1);
+	put_le32(b + 20, 4);
+	put_le32(b + 24, 2);
+	put_le32(b + 28, 40);
+	put_le32(b + 4 * 512, 5);
+	put_le32(b + 5 * 512, 38);
+	put_le32(b + 5 * 512 + 8, 39);
+	memset(b + 38 * 512, 'c', 1024);
+}
+
+static void make_sesparse(uint8_t *b)
+{
+	static const uint64_t h[] = { 0xcafebabe, 0x200000001, 65536, 8, 64, 0, 0,
+		0, 0, 0, 1, 1, 2, 1, 3, 1, 4, 1, 5, 128, 133, 1, 134, 1, 136,
+		64 };
+
+	for (size_t i = 0; i < ARRAY_LEN(h); i++)
+		put_le64(b + 8 * i, h[i]);
+	put_le64(b + 512, 0xcafecafe);
+	put_le64(b + 4 * 512, UINT64_C(0x1000000000000001));
+	put_le64(b + 69 * 512, UINT64_C(3) << 60);
+	put_le64(b + 69 * 512 + 8, UINT64_C(2) << 60);
+	put_le64(b + 69 * 512 + 16, UINT64_C(3) << 60 | UINT64_C(1) << 48);
+	memset(b + 136 * 512, 's', 8192);
+}
+
+static void test_esx(void **state)
+{
+	static const struct {
+		bool se;
+		const char *what;
+		size_t off;
+		const char *bytes;
+		size_t len;
+		int want;
+		const char *finding;
+	} cases[] = {
+		{ false, "", 0, B("C"), 0, NULL },
+		{ false, "magic", 0, B("X"), ERR_CORRUPT, NULL },
+		{ false, "version", 4, B("\x09"), ERR_UNSUPPORTED, NULL },
+		{ false, "grain 3", 16, B("\x03"), ERR_CORRUPT, NULL },
+		{ false, "grain 0", 16, B("\0"), ERR_CORRUPT, NULL },
+		{ false, "grain 2^31", 16, B("\0\0\0\x80"), ERR_LIMIT, NULL },
+		{ false, "directory outside", 22, B("\xff"), ERR_CORRUPT, NULL },
+		{ false, "directory small", 24, B("\0"), ERR_CORRUPT, NULL },
+		{ false, "size over the directory", 15, B("\x7f"), ERR_CORRUPT,
+			NULL },
+		{ false, "table outside", 4 * 512 + 2, B("\xff"), 0, "disk-truncated" },
+		{ false, "grain outside", 5 * 512 + 2, B("\xff"), 0, "disk-truncated" },
+		{ true, "", 0, B("\xbe"), 0, NULL },
+		{ true, "magic", 0, B("X"), ERR_CORRUPT, NULL },
+		{ true, "version", 12, B("\x09"), ERR_UNSUPPORTED, NULL },
+		{ true, "flags", 40, B("\x01"), ERR_UNSUPPORTED, NULL },
+		{ true, "grain", 24, B("\x07"), ERR_UNSUPPORTED, NULL },
+		{ true, "table size", 32, B("\x21"), ERR_UNSUPPORTED, NULL },
+		{ true, "volatile header outside", 87, B("\x7f"), ERR_CORRUPT, NULL },
+		{ true, "volatile header's magic", 512, B("X"), ERR_CORRUPT, NULL },
+		{ true, "journal", 512 + 24, B("\1"), ERR_UNSUPPORTED, NULL },
+		{ true, "directory outside", 133, B("\x7f"), ERR_CORRUPT, NULL },
+		{ true, "tables outside", 150, B("\x7f"), ERR_CORRUPT, NULL },
+		{ true, "grains outside", 198, B("\x7f"), ERR_CORRUPT, NULL },
+		{ true, "size 2^63", 23, B("\x80"), ERR_LIMIT, NULL },
+		{ true, "directory entry", 4 * 512 + 7, B("\x70"), ERR_CORRUPT,
+			NULL },
+		{ true, "table entry", 69 * 512 + 7, B("\x70"), ERR_CORRUPT,
+			NULL },
+		{ true, "grain far off", 69 * 512 + 2, B("\xff"), 0, "disk-truncated" },
+	};
+	uint8_t *bytes = malloc(256 * 512);
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct buf b = { .data = bytes };
+		AUTO_SOURCE d = NULL;
+		struct seen seen = { 0 };
+		struct error e = { 0 };
+		bool found = !cases[i].finding;
+		uint8_t x[4096];
+		int r;
+
+		memset(bytes, 0, 256 * 512);
+		b.len = cases[i].se ? 200 * 512 : 40 * 512;
+		(cases[i].se ? make_sesparse : make_cowd)(bytes);
+		memcpy(bytes + cases[i].off, cases[i].bytes, cases[i].len);
+		r = open_bytes("vmdk", &b, &d, &seen, &e);
+		if (!r)
+			r = source_pread(d, x, sizeof(x), 0, &e);
+		for (size_t k = 0; k < seen.n; k++)
+			found |= cases[i].finding &&
+				 !strcmp(seen.names[k], cases[i].finding);
+		if (r != cases[i].want || !found || (r && !*e.msg))
+			fail_msg("%s, %s: %s (%s), finding %s",
+				cases[i].se ? "seSparse" : "COWD",
+				cases[i].what, error_code_name(r),
+				r ? e.msg : "",
+				seen.n ? seen.names[0] : "none");
+		if (!*cases[i].what)
+			assert_int_equal(x[0], cases[i].se ? 's' : 'c');
+	}
+	free(bytes);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_fields),
 		cmocka_unit_test(test_grains),
 		cmocka_unit_test(test_descriptor),
+		cmocka_unit_test(test_esx),
 		cmocka_unit_test(test_too_large),
 		cmocka_unit_test(test_writers),
 	};
