@@ -249,6 +249,8 @@ int commit_image(struct library *l, struct writer *w, const struct image *im,
 		packer_close(steal_ptr(p));
 		r = writer_finish(w, e);
 	}
+	if (!r && a->verify)
+		r = verify_disks(l, im, a->progress, e);
 	if (!r && out_image)
 		*out_image = c.image;
 	if (!r)
@@ -320,7 +322,9 @@ int ops_import(struct library *l, const struct import_args *a,
 		.from = a->from,
 		.message = a->message,
 		.reason = a->reason,
-		.annotations = a->annotations };
+		.annotations = a->annotations,
+		.verify = a->verify,
+		.progress = a->progress };
 	struct oid tip;
 	int r;
 
@@ -361,8 +365,6 @@ int ops_import(struct library *l, const struct import_args *a,
 	if (!r)
 		r = commit_image(l, w, &out->image, &ca, &out->image_id,
 			&out->commit, e);
-	if (!r && a->verify)
-		r = verify_disks(l, &out->image, a->progress, e);
 	if (r) {
 		import_result_release(out);
 		return r;

@@ -74,8 +74,13 @@ struct commit_args {
 	const char *message, *reason;
 	const char *const *annotations;
 	const struct oid *second_parent; /* of a merge, or NULL */
+	bool verify; /* the disks are rebuilt and compared before the branch
+		      * moves; with progress, or NULL */
+	const struct progress *progress;
 };
-/* Writes image and commit, finishes the writer, moves the branch. */
+/* Writes image and commit, finishes the writer, moves the branch. DAMAGED
+ * where verify finds that the library would give another disk back: the branch
+ * is as it was. */
 int commit_image(struct library *l, struct writer *w, const struct image *im,
 	const struct commit_args *a, struct oid *out_image, struct oid *out,
 	struct error *e);

@@ -58,3 +58,10 @@ if [ "$(id -u)" = 0 ] && mkdir small && mount -t tmpfs -o size=6m tmpfs small 2>
 	[ -z "$(ls $L/tmp)" ] || fail "the failed import left its files"
 	strata -q -L $L gc --grace now; whole "gc on a full disk"
 fi
+
+# import --verify over a pack that is damaged: what is known already would not come back, and the branch stays away
+L=$T/work; fresh
+p=$(ls -S $L/packs/*.pack | head -1); printf '\xff\xee' | dd of="$p" bs=1 seek=$(($(stat -c %s "$p") / 2)) conv=notrunc status=none
+strata -q -L $L import a.img -b unseen || fail "an import does not read what is known"
+expect_rc 6 strata -q -L $L import a.img -b seen --verify 2>err.txt
+[ ! -e $L/refs/heads/seen ] || fail "a branch that --verify did not agree to"
