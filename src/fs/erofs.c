@@ -43,6 +43,10 @@ static void erofs_close(struct fs *fs)
 {
 	struct erofs *f = (struct erofs *)fs;
 
+	if (f->packed)
+		erofs_close(&f->packed->fs);
+	erofs_codec_release(&f->codec);
+	free(f->prefixes);
 	source_unref(f->meta);
 	source_unref(f->src);
 	buf_release(&f->z_data);
@@ -53,6 +57,42 @@ static void cleanup_erofs(struct erofs **f)
 {
 	if (*f)
 		erofs_close(&(*f)->fs);
+}
+
+/* Which compressions there are: a list of settings, one for each bit of the
+ * superblock. All but the form of two streams is for the kernel's memory. */
+static int read_methods(struct erofs *f, const struct erofs_super *s,
+	struct error *e)
+{
+	uint64_t at = SUPER + sizeof(*s) + 16u * s->ext_slots;
+	unsigned bits = le16_get(s->algorithms);
+
+	if (!(f->incompat & EROFS_COMPR_CFGS)) {
+		f->methods = 1u << EROFS_LZ4;
+		return 0;
+	}
+	for (unsigned i = 0; i < EROFS_METHODS; i++) {
+		uint8_t b[16] = { 0 };
+		unsigned len;
+		int r;
+
+		if (!(bits >> i & 1))
+			continue;
+		r = source_pread(f->meta, b, 2, at, e);
+		len = get_le16(b);
+		if (!r)
+			r = source_pread(f->meta, b,
+				size_min(len, sizeof(b)), at + 2, e);
+		if (r)
+			return error_prefix(e, "erofs: compression settings");
+		at += 2 + len;
+		/* the field "format" */
+		if ((i == EROFS_LZMA && (len < 6 || get_le16(b + 4))) ||
+			(i == EROFS_ZSTD && (len < 2 || b[0])))
+			continue;
+		f->methods |= 1u << i;
+	}
+	return 0;
 }
 
 static int erofs_open(const struct fs_open_args *args, struct fs **out,
@@ -84,8 +124,13 @@ static int erofs_open(const struct fs_open_args *args, struct fs **out,
 	f->compat = le32_get(s.compat);
 	if (f->incompat & ~(uint32_t)EROFS_KNOWN)
 		return error_at(e, ERR_UNSUPPORTED, SUPER + 80,
-			"erofs: unknown features %#x",
-			f->incompat & ~(uint32_t)EROFS_KNOWN);
+			"erofs: unknown features %#x%s",
+			f->incompat & ~(uint32_t)EROFS_KNOWN,
+			f->incompat & EROFS_48BIT
+				? ", 48-bit addresses among them"
+			: f->incompat & EROFS_METABOX
+				? ", compressed metadata among them"
+				: "");
 	if (s.dir_bits)
 		return error_at(e, ERR_UNSUPPORTED, SUPER + 90,
 			"erofs: directory blocks of another size");
@@ -95,6 +140,14 @@ static int erofs_open(const struct fs_open_args *args, struct fs **out,
 	f->build_ns = le32_get(s.build_ns) < 1000000000 ? le32_get(s.build_ns)
 							: 0;
 	f->extra_devices = f->incompat & 8 ? le16_get(s.extra_devices) : 0;
+	f->packed_id = le64_get(s.packed);
+	if (f->incompat & EROFS_XATTR_PREFIXES) {
+		f->prefixes_n = s.prefixes;
+		f->prefixes_at = 4 * (uint64_t)le32_get(s.prefix_start);
+	}
+	r = read_methods(f, &s, e);
+	if (r)
+		return r;
 	if (f->fs.info.size > f->src->size)
 		finding_report(f->findings, FINDING_FS_TRUNCATED, SUPER + 36,
 			NULL, "erofs: the volume has %" PRIu64

@@ -4,18 +4,22 @@
  * erofs.c        superblock, inodes, directories
  * erofs_data.c   content and extents
  * erofs_zmap.c   the index of compressed files
+ * erofs_codec.c  LZ4, LZMA, DEFLATE, Zstandard
  * erofs_xattr.c  extended attributes
  *
  * Source: the EROFS documentation, "Core on-disk format", "Compressed Format
  * Layout", "Chunk-based Inode Layout", "Extended Attributes"; Linux
  * fs/erofs/erofs_fs.h.
  *
- * The id of a file is its node number. Not read, and then opaque: compression
- * other than LZ4, a second algorithm, fragments, extra devices.
+ * The id of a file is its node number. Not read, and then opaque: chunks on
+ * extra devices. Refused: 48-bit addresses, metadata that is compressed.
  */
 #ifndef STRATA_FS_EROFS_H
 #define STRATA_FS_EROFS_H
 
+#include <lzma.h>
+#include <zlib.h>
+#include <zstd.h>
 #include "base/endian.h"
 #include "fs/fs.h"
 
@@ -38,9 +42,14 @@ _Static_assert(sizeof(struct erofs_super) == 128, "EROFS superblock");
 enum {
 	EROFS_ZERO_PADDING = 1,
 	EROFS_BIG_PCLUSTER = 2,
+	EROFS_COMPR_CFGS = 2, /* the same bit says both */
 	EROFS_ZTAILPACKING = 0x10,
 	EROFS_FRAGMENTS = 0x20,
+	EROFS_XATTR_PREFIXES = 0x40,
+	EROFS_COMPAT_PLAIN_PREFIXES = 0x10, /* of the compatible ones */
 	EROFS_KNOWN = 0x7f,
+	EROFS_48BIT = 0x80,
+	EROFS_METABOX = 0x100,
 };
 
 enum erofs_layout {
@@ -55,8 +64,32 @@ enum erofs_layout {
 struct erofs_zext {
 	uint64_t la, llen, pa, plen;
 	bool plain;	 /* not compressed */
-	bool interlaced; /* and turned round within its block */
+	bool interlaced; /* and turned round within its last block */
 	bool in_meta;
+	bool fragment;	/* at pa of the packed file; plen is not set */
+	uint8_t method; /* enum erofs_method */
+};
+
+/* As the format numbers them. */
+enum erofs_method {
+	EROFS_LZ4,
+	EROFS_LZMA,
+	EROFS_DEFLATE,
+	EROFS_ZSTD,
+	EROFS_METHODS,
+};
+
+struct erofs_prefix {
+	uint8_t base, len;
+	char infix[256];
+};
+
+/* The states of the decoders, made on first use. All zeros is empty. */
+struct erofs_codec {
+	ZSTD_DCtx *zstd;
+	z_stream z;
+	lzma_stream lzma;
+	bool has_z, has_lzma;
 };
 
 struct erofs_file {
@@ -68,9 +101,13 @@ struct erofs_file {
 	/* compressed */
 	uint16_t advise;
 	uint8_t cluster_bits;
+	uint8_t methods[2]; /* of the two kinds of heads */
 	uint64_t index; /* where the index begins */
 	uint64_t clusters;
-	bool inline_tail;
+	/* The last extent is elsewhere: its data with the inode, or a piece
+	 * of the packed file. */
+	bool inline_tail, fragment_tail;
+	bool fragment; /* the whole file is */
 	uint64_t tail_head, tail_off; /* cluster of the tail's head, its data */
 	uint32_t tail_len;
 };
@@ -83,13 +120,24 @@ struct erofs {
 	uint64_t meta_off, xattr_off;
 	int64_t build_time;
 	uint32_t build_ns, extra_devices;
+	/* A reader of its own for the file that holds fragments, opened when
+	 * the first is met; it has none itself. */
+	uint64_t packed_id;
+	struct erofs *packed;
+	bool is_packed, packed_bad;
+	uint32_t methods; /* 1 << enum erofs_method: those that are read */
+	/* Long beginnings of attributes' names, read when the first is met. */
+	uint64_t prefixes_at;
+	uint32_t prefixes_n;
+	bool prefixes_read;
+	struct erofs_prefix *prefixes; /* as many */
 	bool has_file;
 	struct erofs_file file;
 	/* the extent decoded last */
 	uint64_t z_id;
 	struct erofs_zext z;
 	struct buf z_data;
-	bool told[4];
+	struct erofs_codec codec;
 };
 
 int erofs_load(struct erofs *f, uint64_t id, struct error *e);
@@ -105,6 +153,17 @@ int erofs_z_open(struct erofs *f, struct error *e);
 /* The extent of f->file around off. */
 int erofs_z_map(struct erofs *f, uint64_t off, struct erofs_zext *out,
 	struct error *e);
+/* erofs_codec.c */
+
+/* Decodes the first len bytes that a stream gives; it may hold more. CORRUPT,
+ * UNSUPPORTED (method), NOMEM. Memory: what len asks for, and for Zstandard
+ * up to 8 MiB. */
+int erofs_decode(struct erofs_codec *c, unsigned method, const uint8_t *in,
+	size_t in_len, uint8_t *out, size_t len, struct error *e);
+void erofs_codec_release(struct erofs_codec *c);
+
+/* The reader of the file that holds fragments, f->packed. CORRUPT, NOMEM, IO. */
+int erofs_packed_open(struct erofs *f, struct error *e);
 int erofs_xattrs(struct fs *fs, uint64_t id, fs_xattr_fn fn, void *ctx,
 	struct error *e);
 

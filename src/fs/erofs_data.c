@@ -3,7 +3,7 @@
 #include "fs/erofs.h"
 
 #include <inttypes.h>
-#include <lz4.h>
+#include <stdlib.h>
 #include <string.h>
 #include "base/checked.h"
 #include "base/limits.h"
@@ -88,34 +88,91 @@ static int z_decode(struct erofs *f, const struct erofs_zext *z,
 	if (r)
 		return r;
 	if (z->plain) {
-		size_t from = 0, n;
+		size_t first = 0;
 
 		if (llen > in.len)
 			return error_at(e, ERR_CORRUPT, z->pa,
 				"erofs: %zu plain bytes in %zu", llen, in.len);
-		if (z->interlaced && !z->in_meta)
-			from = (size_t)(z->la & (f->block_size - 1));
-		if (from >= in.len)
-			from = 0;
-		n = size_min(llen, in.len - from);
-		memcpy(f->z_data.data, in.data + from, n);
-		memcpy(f->z_data.data + n, in.data, llen - n);
+		/* What comes before the file's next block boundary stands at
+		 * the end, so that the blocks behind it are aligned. */
+		if (z->interlaced)
+			first = (size_t)(f->block_size -
+					 (z->la & (f->block_size - 1)));
+		if (first > in.len)
+			first = 0;
+		skip = in.len - first;
+		first = size_min(first, llen);
+		memcpy(f->z_data.data, in.data + skip, first);
+		memcpy(f->z_data.data + first, in.data, llen - first);
 	} else {
 		/* aligned to the end of its blocks, zeros before */
 		if (f->incompat & EROFS_ZERO_PADDING)
 			while (skip < in.len && !in.data[skip])
 				skip++;
-		r = LZ4_decompress_safe_partial((const char *)in.data + skip,
-			(char *)f->z_data.data, (int)(in.len - skip),
-			(int)llen, (int)llen);
-		if (r != (int)llen)
+		r = erofs_decode(&f->codec, z->method, in.data + skip,
+			in.len - skip, f->z_data.data, llen, e);
+		if (r == ERR_CORRUPT)
 			return error_at(e, ERR_CORRUPT, z->pa,
 				"erofs: compressed extent at %" PRIu64
 				" cannot be decoded", z->pa);
+		if (r)
+			return r;
 	}
 	f->z_id = f->file.id;
 	f->z = *z;
 	return 0;
+}
+
+/* A failure is remembered. */
+int erofs_packed_open(struct erofs *f, struct error *e)
+{
+	struct erofs *p = f->packed;
+	int r;
+
+	if (p && !f->packed_bad)
+		return 0;
+	if (f->packed_bad)
+		return error_set(e, ERR_CORRUPT,
+			"erofs: the file of fragments cannot be read");
+	p = calloc(1, sizeof(*p));
+	if (!p)
+		return error_nomem(e);
+	p->fs = f->fs;
+	p->src = source_ref(f->src);
+	p->meta = source_ref(f->meta);
+	p->findings = f->findings;
+	p->block_bits = f->block_bits;
+	p->block_size = f->block_size;
+	p->incompat = f->incompat;
+	p->compat = f->compat;
+	p->meta_off = f->meta_off;
+	p->extra_devices = f->extra_devices;
+	p->methods = f->methods;
+	p->is_packed = true;
+	p->z_id = UINT64_MAX;
+	f->packed = p; /* closed with f */
+	r = erofs_load(p, f->packed_id, e);
+	if (!r && (p->file.node.type != FS_FILE ||
+			  p->file.node.flags & FS_NODE_OPAQUE))
+		r = error_at(e, ERR_CORRUPT, p->file.offset,
+			"erofs: node %" PRIu64
+			", the file of fragments, is none", f->packed_id);
+	f->packed_bad = r != 0;
+	return r;
+}
+
+/* Opens what a fragment lies in, and checks that it does. */
+static int fragment_check(struct erofs *f, const struct erofs_zext *z,
+	struct error *e)
+{
+	int r = erofs_packed_open(f, e);
+
+	if (!r && !range_inside(z->pa, z->llen, f->packed->file.node.size))
+		r = error_at(e, ERR_CORRUPT, f->file.offset,
+			"erofs: node %" PRIu64 ": a fragment of %" PRIu64
+			" bytes at %" PRIu64 " of %" PRIu64, f->file.id,
+			z->llen, z->pa, f->packed->file.node.size);
+	return r;
 }
 
 static int z_content(struct erofs *f, uint8_t *dst, size_t len, uint64_t off,
@@ -129,6 +186,13 @@ static int z_content(struct erofs *f, uint8_t *dst, size_t len, uint64_t off,
 			struct erofs_zext z;
 			int r = erofs_z_map(f, off, &z, e);
 
+			if (!r && z.fragment) {
+				/* the last of its file */
+				r = fragment_check(f, &z, e);
+				return r ? r
+					 : erofs_content(f->packed, dst, len,
+						   z.pa + (off - z.la), e);
+			}
 			if (!r)
 				r = z_decode(f, &z, e);
 			if (r)
@@ -205,6 +269,42 @@ static bool joins(const struct fs_extent *a, const struct fs_extent *b)
 	       b->dev_off == a->dev_off + a->dev_len;
 }
 
+/* The piece of a fragment at off: where the packed file has it. Others may
+ * have the same, so that it is never said to be the file's as such. */
+static int fragment_extent(struct erofs *f, const struct erofs_zext *z,
+	uint64_t off, struct fs_extent *x, struct error *e)
+{
+	struct erofs *p = f->packed;
+	uint64_t at = z->pa + (off - z->la), left = z->la + z->llen - off;
+	struct erofs_zext in;
+	struct flat flat;
+	int r;
+
+	x->kind = FS_EXTENT_ENCODED;
+	if (compressed(&p->file)) {
+		r = erofs_z_map(p, at, &in, e);
+		if (r)
+			return r;
+		if (in.in_meta)
+			x->kind = FS_EXTENT_INLINE;
+		x->dev_off = in.pa;
+		x->dev_len = in.plen;
+		x->len = u64_min(left, in.la + in.llen - at);
+		return 0;
+	}
+	r = flat_map(p, at, &flat, e);
+	if (r)
+		return r;
+	x->len = u64_min(left, flat.len);
+	if (flat.hole || flat.in_meta) {
+		x->kind = FS_EXTENT_INLINE;
+	} else {
+		x->dev_off = flat.dev;
+		x->dev_len = x->len;
+	}
+	return 0;
+}
+
 static int next_extent(struct erofs *f, uint64_t off, struct fs_extent *out,
 	bool *hole, struct error *e)
 {
@@ -214,6 +314,7 @@ static int next_extent(struct erofs *f, uint64_t off, struct fs_extent *out,
 	int r;
 
 	*hole = false;
+	*out = x;
 	if (!compressed(&f->file)) {
 		r = flat_map(f, off, &p, e);
 		if (r)
@@ -225,6 +326,12 @@ static int next_extent(struct erofs *f, uint64_t off, struct fs_extent *out,
 			x.kind = FS_EXTENT_INLINE;
 	} else {
 		r = erofs_z_map(f, off, &z, e);
+		if (!r && z.fragment) {
+			r = fragment_check(f, &z, e);
+			if (!r)
+				r = fragment_extent(f, &z, off, out, e);
+			return r;
+		}
 		if (r)
 			return r;
 		x.len = z.llen;

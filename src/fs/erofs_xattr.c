@@ -18,6 +18,53 @@ struct reader {
 	uint64_t total;
 };
 
+/* Bytes of the table of prefixes: of the packed file where there is one. */
+static int prefix_pread(struct erofs *f, void *buf, size_t len, uint64_t off,
+	struct error *e)
+{
+	int r;
+
+	if (!(f->incompat & EROFS_FRAGMENTS) || !f->packed_id ||
+		f->compat & EROFS_COMPAT_PLAIN_PREFIXES)
+		return source_pread(f->meta, buf, len, off, e);
+	r = erofs_packed_open(f, e);
+	return r ? r : erofs_content(f->packed, buf, len, off, e);
+}
+
+static int prefixes_read(struct erofs *f, struct error *e)
+{
+	uint64_t at = f->prefixes_at;
+	struct erofs_prefix *t = calloc(f->prefixes_n + 1u, sizeof(*t));
+	int r = t ? 0 : error_nomem(e);
+
+	/* each: its length, the number of its beginning, the rest */
+	for (uint32_t i = 0; i < f->prefixes_n && !r; i++) {
+		uint8_t h[3];
+		unsigned len = 0;
+
+		at = round_up(at, 4);
+		r = prefix_pread(f, h, sizeof(h), at, e);
+		if (!r) {
+			len = get_le16(h);
+			t[i].base = h[2];
+			if (!len || len > 256)
+				r = error_set(e, ERR_CORRUPT,
+					"a prefix of %u bytes", len);
+		}
+		if (!r && len > 1)
+			r = prefix_pread(f, t[i].infix, len - 1, at + 3, e);
+		t[i].len = (uint8_t)(len - 1);
+		at += 2 + len;
+	}
+	if (r) {
+		free(t);
+		return error_prefix(e, "erofs: prefixes of attributes");
+	}
+	f->prefixes = t;
+	f->prefixes_read = true;
+	return 0;
+}
+
 /* The attribute at off; *size what it takes, padding included. */
 static int one(struct erofs *f, struct reader *rd, uint64_t off,
 	uint64_t *size, struct error *e)
@@ -25,8 +72,10 @@ static int one(struct erofs *f, struct reader *rd, uint64_t off,
 	static const char *const prefixes[] = { NULL, "user.",
 		"system.posix_acl_access", "system.posix_acl_default",
 		"trusted.", NULL, "security." };
+	const struct erofs_prefix *p = NULL;
 	uint8_t h[4];
-	char name[32 + 256];
+	char name[32 + 512];
+	unsigned base;
 	size_t k, len;
 	int r = source_pread(f->meta, h, 4, off, e);
 
@@ -39,10 +88,26 @@ static int one(struct erofs *f, struct reader *rd, uint64_t off,
 		return error_at(e, ERR_LIMIT, off,
 			"erofs: more than %" PRIu64 " bytes of attributes",
 			LIMIT_XATTRS_TOTAL);
-	/* others are hidden by Linux, or begin with a prefix of a table */
-	if (h[1] >= ARRAY_LEN(prefixes) || !prefixes[h[1]])
+	base = h[1];
+	if (base & 0x80) {
+		r = f->prefixes_read ? 0 : prefixes_read(f, e);
+		if (r)
+			return r;
+		if ((base & 0x7f) >= f->prefixes_n)
+			return error_at(e, ERR_CORRUPT, off,
+				"erofs: attribute with prefix %u of %u",
+				base & 0x7f, f->prefixes_n);
+		p = &f->prefixes[base & 0x7f];
+		base = p->base;
+	}
+	/* others are hidden by Linux */
+	if (base >= ARRAY_LEN(prefixes) || !prefixes[base])
 		return 0;
-	k = (size_t)snprintf(name, sizeof(name), "%s", prefixes[h[1]]);
+	k = (size_t)snprintf(name, sizeof(name), "%s", prefixes[base]);
+	if (p) {
+		memcpy(name + k, p->infix, p->len);
+		k += p->len;
+	}
 	r = source_pread(f->meta, name + k, h[0], off + 4, e);
 	if (!r)
 		r = source_pread(f->meta, rd->value, len, off + 4 + h[0], e);

@@ -12,7 +12,10 @@
 enum { TYPE_PLAIN, TYPE_HEAD1, TYPE_NONHEAD, TYPE_HEAD2 };
 enum {
 	ADVISE_COMPACTED_2B = 1,
+	ADVISE_EXTENTS = 1, /* of an index of 8-byte entries */
 	ADVISE_BIG_1 = 2,
+	ADVISE_BIG_2 = 4,
+	ADVISE_BIG = ADVISE_BIG_1 | ADVISE_BIG_2,
 	ADVISE_INLINE = 8,
 	ADVISE_INTERLACED = 0x10,
 	ADVISE_FRAGMENT = 0x20,
@@ -76,7 +79,7 @@ static uint32_t bits(const uint8_t *pack, unsigned lobits, unsigned at,
 static int blocks_before(struct erofs *f, uint64_t lcn, const uint8_t *pack,
 	unsigned lobits, unsigned width, int i, uint32_t *out, struct error *e)
 {
-	bool big = f->file.advise & ADVISE_BIG_1;
+	bool big = f->file.advise & ADVISE_BIG;
 	uint32_t n = big ? 0 : 1;
 
 	while (i > 0) {
@@ -150,7 +153,7 @@ static int compact(struct erofs *f, uint64_t lcn, struct entry *out,
 		out->block = get_le32(pack + size - 4) + nblk;
 		return r;
 	}
-	if (lo & CBLKCNT && x->advise & ADVISE_BIG_1) {
+	if (lo & CBLKCNT && x->advise & ADVISE_BIG) {
 		out->cblks = lo & ~CBLKCNT;
 		out->back = 1;
 	} else if ((unsigned)i + 1 != count) {
@@ -161,7 +164,7 @@ static int compact(struct erofs *f, uint64_t lcn, struct entry *out,
 		lo = bits(pack, lobits, width * (unsigned)(i - 1), &type);
 		if (type != TYPE_NONHEAD)
 			lo = 0;
-		else if (lo & CBLKCNT && x->advise & ADVISE_BIG_1)
+		else if (lo & CBLKCNT && x->advise & ADVISE_BIG)
 			lo = 1;
 		out->back = lo + 1;
 	}
@@ -180,13 +183,9 @@ static int entry_at(struct erofs *f, uint64_t lcn, struct entry *out,
 						    : compact(f, lcn, out, e);
 	if (r)
 		return r;
-	if (out->type == TYPE_HEAD2)
-		return error_at(e, ERR_UNSUPPORTED, f->file.index,
-			"erofs: node %" PRIu64
-			" uses a second compression algorithm", f->file.id);
 	if (out->type != TYPE_NONHEAD && out->ofs >> f->file.cluster_bits)
 		return bad(f, lcn, "begins behind its end", e);
-	if (out->cblks && !(f->file.advise & ADVISE_BIG_1))
+	if (out->cblks && !(f->file.advise & ADVISE_BIG))
 		return bad(f, lcn, "a big pcluster where there are none", e);
 	return 0;
 }
@@ -213,12 +212,13 @@ static int to_head(struct erofs *f, uint64_t *lcn, struct entry *en,
 static int packed_size(struct erofs *f, uint64_t lcn, const struct entry *head,
 	uint64_t *out, struct error *e)
 {
+	/* plain ones go with the second kind of heads */
+	unsigned big = head->type == TYPE_HEAD1 ? ADVISE_BIG_1 : ADVISE_BIG_2;
 	struct entry en;
 	int r;
 
 	*out = UINT64_C(1) << f->file.cluster_bits;
-	if (head->type == TYPE_PLAIN || !(f->file.advise & ADVISE_BIG_1) ||
-		lcn + 1 >= f->file.clusters)
+	if (!(f->file.advise & big) || lcn + 1 >= f->file.clusters)
 		return 0;
 	r = entry_at(f, lcn + 1, &en, e);
 	if (r || en.type != TYPE_NONHEAD)
@@ -236,8 +236,15 @@ int erofs_z_map(struct erofs *f, uint64_t off, struct erofs_zext *out,
 	uint64_t lcn = off >> x->cluster_bits, head, end;
 	uint32_t in = (uint32_t)(off & ((UINT64_C(1) << x->cluster_bits) - 1));
 	struct entry en, next;
-	int r = entry_at(f, lcn, &en, e);
+	int r;
 
+	if (x->fragment) {
+		*out = (struct erofs_zext){ .llen = x->node.size,
+			.pa = x->tail_off,
+			.fragment = true };
+		return 0;
+	}
+	r = entry_at(f, lcn, &en, e);
 	if (r)
 		return r;
 	if (en.type != TYPE_NONHEAD && in < en.ofs) {
@@ -273,6 +280,19 @@ int erofs_z_map(struct erofs *f, uint64_t off, struct erofs_zext *out,
 		return bad(f, head, "extent too long, or ends too early", e);
 	out->llen = end - out->la;
 	out->interlaced = out->plain && x->advise & ADVISE_INTERLACED;
+	if (x->fragment_tail && head == x->tail_head) {
+		out->fragment = true;
+		out->pa = x->tail_off;
+		return 0;
+	}
+	if (!out->plain) {
+		out->method = x->methods[en.type == TYPE_HEAD2];
+		if (!(f->methods >> out->method & 1))
+			return error_at(e, ERR_UNSUPPORTED, x->index,
+				"erofs: node %" PRIu64
+				": compression of unknown kind %u", x->id,
+				out->method);
+	}
 	if (x->inline_tail && head == x->tail_head) {
 		out->in_meta = true;
 		out->pa = x->tail_off;
@@ -288,40 +308,93 @@ int erofs_z_map(struct erofs *f, uint64_t off, struct erofs_zext *out,
 	return 0;
 }
 
+/* The extent of the last byte is elsewhere: finds its head. */
+static int find_tail(struct erofs *f, struct error *e)
+{
+	struct erofs_file *x = &f->file;
+	uint64_t lcn = x->clusters - 1, mask = (1u << x->cluster_bits) - 1;
+	struct entry en;
+	int r = entry_at(f, lcn, &en, e);
+
+	if (r)
+		return r;
+	if (x->inline_tail)
+		x->tail_off = en.end;
+	/* the last byte may still belong to the extent before */
+	if (en.type != TYPE_NONHEAD && ((x->node.size - 1) & mask) < en.ofs) {
+		if (!lcn)
+			return bad(f, 0, "begins with nothing", e);
+		r = entry_at(f, --lcn, &en, e);
+		if (r)
+			return r;
+	}
+	r = to_head(f, &lcn, &en, e);
+	if (r)
+		return r;
+	x->tail_head = lcn;
+	if (x->fragment_tail && x->layout == EROFS_COMPRESSED_FULL)
+		x->tail_off |= (uint64_t)en.block << 32;
+	return 0;
+}
+
+/* The 8 bytes before the index. */
+static int header(struct erofs *f, uint64_t at, struct error *e)
+{
+	struct erofs_file *x = &f->file;
+	uint8_t h[8];
+	int r = source_pread(f->meta, h, 8, at, e);
+
+	if (r)
+		return r;
+	x->fragment = h[7] & 0x80;
+	x->advise = x->fragment ? ADVISE_FRAGMENT : get_le16(h + 4);
+	x->fragment_tail = x->advise & ADVISE_FRAGMENT;
+	if (x->fragment_tail &&
+		(f->is_packed || !(f->incompat & EROFS_FRAGMENTS)))
+		return error_at(e, ERR_CORRUPT, at,
+			"a fragment where there are none");
+	if (x->fragment) {
+		x->tail_off = get_le64(h) & ~(UINT64_C(1) << 63);
+		return 0;
+	}
+	if (x->layout == EROFS_COMPRESSED_FULL && x->advise & ADVISE_EXTENTS)
+		return error_at(e, ERR_UNSUPPORTED, at,
+			"the file's index is a list of extents");
+	if (x->layout == EROFS_COMPRESSED_COMPACT &&
+		!(x->advise & ADVISE_BIG_1) != !(x->advise & ADVISE_BIG_2))
+		return error_at(e, ERR_CORRUPT, at,
+			"packed entries with big pclusters of one kind");
+	x->methods[0] = h[6] & 15;
+	x->methods[1] = h[6] >> 4;
+	if (!(f->methods >> x->methods[0] & 1))
+		return error_at(e, ERR_UNSUPPORTED, at,
+			"compression of unknown kind %u", x->methods[0]);
+	x->cluster_bits = (uint8_t)(f->block_bits + (h[7] & 15));
+	if (x->cluster_bits > 20)
+		return error_at(e, ERR_CORRUPT, at, "clusters of 2^%u bytes",
+			x->cluster_bits);
+	if (x->fragment_tail) {
+		x->tail_off = get_le32(h);
+	} else if (x->advise & ADVISE_INLINE) {
+		x->tail_len = get_le16(h + 2);
+		x->inline_tail = x->tail_len != 0;
+	}
+	return 0;
+}
+
 int erofs_z_open(struct erofs *f, struct error *e)
 {
 	struct erofs_file *x = &f->file;
 	uint64_t at = round_up(x->offset + x->inode_size + x->xattr_size, 8);
-	uint8_t h[8] = { 0 };
-	int r;
 
 	x->cluster_bits = (uint8_t)f->block_bits;
-	x->advise = 0;
-	x->inline_tail = false;
 	if (x->layout == EROFS_COMPRESSED_COMPACT ||
 		f->incompat & (EROFS_BIG_PCLUSTER | EROFS_ZTAILPACKING |
 				      EROFS_FRAGMENTS)) {
-		r = source_pread(f->meta, h, 8, at, e);
-		if (r)
+		int r = header(f, at, e);
+
+		if (r || x->fragment)
 			return r;
-		if (h[7] & 0x80)
-			return error_at(e, ERR_UNSUPPORTED, at,
-				"the file is kept as a fragment");
-		x->advise = get_le16(h + 4);
-		if (x->advise & ADVISE_FRAGMENT)
-			return error_at(e, ERR_UNSUPPORTED, at,
-				"the file's end is kept as a fragment");
-		if (x->layout == EROFS_COMPRESSED_FULL && x->advise & 1)
-			return error_at(e, ERR_UNSUPPORTED, at,
-				"the file's index is a list of extents");
-		if (h[6] & 15)
-			return error_at(e, ERR_UNSUPPORTED, at,
-				"the compression is not LZ4 but of kind %u",
-				h[6] & 15);
-		x->cluster_bits = (uint8_t)(f->block_bits + (h[7] & 15));
-		if (x->cluster_bits > 20)
-			return error_at(e, ERR_CORRUPT, at,
-				"clusters of 2^%u bytes", x->cluster_bits);
 	}
 	x->index = at + (x->layout == EROFS_COMPRESSED_FULL ? 16 : 8);
 	x->clusters = div_ceil(x->node.size,
@@ -330,31 +403,7 @@ int erofs_z_open(struct erofs *f, struct error *e)
 	if (x->clusters / 4 > f->src->size)
 		return error_at(e, ERR_CORRUPT, at,
 			"an index of %" PRIu64 " clusters", x->clusters);
-	if (x->advise & ADVISE_INLINE && x->clusters) {
-		struct entry en;
-		uint64_t lcn = x->clusters - 1;
-
-		r = entry_at(f, lcn, &en, e);
-		if (r)
-			return r;
-		x->tail_off = en.end;
-		x->tail_len = get_le16(h + 2);
-		/* the last byte may still belong to the extent before */
-		if (en.type != TYPE_NONHEAD &&
-			((x->node.size - 1) &
-				((UINT64_C(1) << x->cluster_bits) - 1)) <
-				en.ofs) {
-			if (!lcn)
-				return bad(f, 0, "begins with nothing", e);
-			r = entry_at(f, --lcn, &en, e);
-			if (r)
-				return r;
-		}
-		r = to_head(f, &lcn, &en, e);
-		if (r)
-			return r;
-		x->tail_head = lcn;
-		x->inline_tail = x->tail_len != 0;
-	}
+	if ((x->inline_tail || x->fragment_tail) && x->clusters)
+		return find_tail(f, e);
 	return 0;
 }

@@ -9,8 +9,13 @@ for o in "-x-1 -Enoinline_data" "-zlz4" "-zlz4 -Elegacy-compress" "-zlz4hc -C655
 	mkfs.erofs -Eforce-inode-extended $o "img$((i=${i:-0} + 1))" d >mk.log 2>&1 || mkfs.erofs $o "img$i" d >mk.log 2>&1 || fail "mkfs.erofs $o"
 done
 mkfs.erofs -Eforce-inode-extended img0 d >/dev/null 2>&1
+setfattr -x user.name d/file
+for m in lzma deflate zstd; do mkerofs.py --methods $m made-$m d; done
+mkerofs.py --fragments made-fragments d
+setfattr -n user.long.prefix.name -v value d/file
+mkerofs.py --methods zstd,lzma --blocks 4 --inline --fragments --prefixes --compact made-all d
 PYTHONPATH=$TOP/tests/tools python3 - <<'END'
-import struct
+import hashlib, struct
 from corrupt import *
 le16, le32, le64 = (lambda v: struct.pack("<H", v)), (lambda v: struct.pack("<I", v)), (lambda v: struct.pack("<Q", v))
 def load(name):
@@ -37,6 +42,10 @@ rows = [(".", [], "/file$", "^x /file user.name", "!READDIR|UNREADABLE"),
     ("block bits 0", [(1036, b"\0")], "corrupt.*blocks of"),
     ("block bits 255", [(1036, b"\xff")], "corrupt.*blocks of"),
     ("unknown feature", [(1024 + 0x50, le32(1 << 31))], "unsupported.*0x80000000"),
+    ("48-bit addresses", [(1024 + 0x50, le32(g32(1024 + 0x50) | 0x80))], "unsupported.*48-bit"),
+    ("compressed metadata", [(1024 + 0x50, le32(g32(1024 + 0x50) | 0x100))], "unsupported.*compressed metadata"),
+    ("prefixes of attributes outside", [(1024 + 0x50, le32(g32(1024 + 0x50) | 0x40)), (1024 + 0x5b, b"\1"), (1024 + 0x5c, b"\xff" * 4), (b.index(b"name", x) - 3, b"\x80")], "XATTRS: /file.*prefixes"),
+    ("prefix that is not there", [(b.index(b"name", x) - 3, b"\x85")], "XATTRS: /file.*prefix 5 of 0"),
     ("directory block size", [(1024 + 0x5a, b"\1")], "unsupported.*directory blocks"),
     ("root outside", [(1038, b"\xff\xff")], "root directory"),
     ("root is a file", [(1038, le16((f - meta) // 32))], "root is not a directory"),
@@ -74,7 +83,7 @@ h = (end + 7) // 8 * 8
 ix = h + 16
 n += table(b, [(".", [], "/text$", "!UNREADABLE"),
     ("first is not a head", [(ix, le16(2)), (ix + 4, le32(1))], "/text.*begins nowhere"),
-    ("second algorithm", [(ix, le16(3))], "/text.*second compression"),
+    ("second kind of head", [(ix, le16(3))], "!UNREADABLE"),
     ("begins behind its end", [(ix + 2, le16(0xffff))], "/text.*behind its end"),
     ("begins late", [(ix + 2, le16(5))], "/text.*begins with nothing"),
     ("block outside", [(ix + 4, le32(0xfffffff0))], "/text.*outside the volume"),
@@ -89,16 +98,48 @@ t = inode(b"text")
 end = t + (64 if g16(t) & 1 else 32) + (12 + 4 * (g16(t + 2) - 1) if g16(t + 2) else 0)
 h = (end + 7) // 8 * 8
 n += table(b, [(".", [], "/text$", "!UNREADABLE"),
-    ("algorithm", [(h + 6, b"\1")], "file-unreadable.*not LZ4"),
+    ("algorithm", [(h + 6, b"\1")], "file-unreadable.*unknown kind 1"),
     ("cluster bits", [(h + 7, b"\x0f")], "file-damaged.*clusters of"),
     ("cluster bits 15", [(h + 7, b"\x03")], "UNREADABLE: /text|file-damaged"),
-    ("whole file a fragment", [(h + 7, b"\x80")], "file-unreadable.*fragment"),
-    ("end a fragment", [(h + 4, le16(g16(h + 4) | 0x20))], "file-unreadable.*fragment"),
+    ("whole file a fragment", [(h + 7, b"\x80")], "file-damaged.*fragment where there are none"),
+    ("end a fragment", [(h + 4, le16(g16(h + 4) | 0x20))], "file-damaged.*fragment where there are none"),
     ("inline tail", [(h + 4, le16(g16(h + 4) | 8)), (h + 2, le16(0xffff))], "."),
     ("packed block address", [(h + 8 + 4, b"\xff" * 4)], "/text"),
 ], ["--xattrs"])
-for i in range(7):
-    load("img%d" % i)
-    n += sweep(b, metadata(b), 120, i, ["--xattrs"])
+def heads(node):
+    """type and data of each extent in an index of 8-byte entries"""
+    i = (node + 64 + 7) // 8 * 8 + 16
+    return [(g16(k) & 3, g32(k + 4) * 4096) for k in range(i, i + 8 * ((g64(node + 8) + 4095) // 4096), 8) if g16(k) & 3 != 2]
+# the last bytes of a stream, which lies at the end of its blocks
+streams = ["lzma", "deflate", "zstd"]
+right = hashlib.sha256(open("d/text", "rb").read()).hexdigest()
+for k in streams:
+    load("made-" + k)
+    t = inode(b"text")
+    h = (t + 64 + 7) // 8 * 8
+    at = next(a for kind, a in heads(t) if kind == 1)
+    n += table(b, [(".", [], "/text$", "!UNREADABLE"),
+        ("stream", [(at + 3000, bytes(range(90)))], "!" + right),
+        ("stream of zeros", [(at, bytes(4096))], "UNREADABLE: /text.*cannot be decoded"),
+        ("method that the superblock lacks", [(h + 6, b"\0")], "file-unreadable.*unknown kind 0"),
+        ("method 9", [(h + 6, b"\x09")], "file-unreadable.*unknown kind 9"),
+        ("settings of the methods outside", [(1024 + 128, b"\xff\xff")], "."),
+        ("list of extents", [(h + 4, le16(1))], "file-unreadable.*list of extents"),
+    ], ["--xattrs"])
+load("made-fragments")
+t, q = inode(b"text"), meta + 32 * g64(1024 + 0x60)
+h = (t + 64 + 7) // 8 * 8
+n += table(b, [(".", [], "/text$", "!UNREADABLE"),
+    ("fragment behind the end", [(h, le32(0x7fffffff))], "/text.*fragment of"),
+    ("fragment far behind", [(h + 16 + 4, b"\xff" * 4), (h, b"\xff" * 4)], "/text"),
+    ("no packed file", [(1024 + 0x60, le64(1 << 50))], "/text.*outside the volume"),
+    ("packed file is a folder", [(1024 + 0x60, le64((root - meta) // 32))], "/text.*file of fragments"),
+    ("packed file has fragments", [(1024 + 0x60, le64((t - meta) // 32))], "/text.*file of fragments"),
+    ("packed file is short", [(q + 8, le64(1))], "/text.*fragment of"),
+    ("packed file's stream", [(a, bytes(range(256)) * 16) for _, a in heads(q)], "!" + right),
+], ["--xattrs"])
+for name in ["img%d" % i for i in range(7)] + ["made-" + k for k in [*streams, "fragments", "all"]]:
+    load(name)
+    n += sweep(b, metadata(b), 120, 1, ["--xattrs"])
 done("%d rows" % n)
 END
