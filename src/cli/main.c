@@ -43,6 +43,18 @@ static void on_signal(int sig)
 	}
 }
 
+/* What is mapped are the library's index files: a sector of one that cannot be
+ * read, or one that is cut while it is in use, ends here. */
+static void on_bus_error(int sig ATTR_UNUSED)
+{
+	static const char text[] = "strata: library: an index file cannot be "
+				   "read (I/O error, or cut while in use)\n";
+
+	ssize_t n = write(STDERR_FILENO, text, sizeof(text) - 1);
+
+	_exit(n < 0 ? EXIT_FAILURE : EXIT_IO);
+}
+
 const struct command *cli_find_command(const char *name)
 {
 	for (size_t i = 0; cli_commands[i]; i++)
@@ -442,6 +454,7 @@ int main(int argc, char **argv)
 	sigaction(SIGTERM, &sa, NULL);
 	sigaction(SIGHUP, &sa, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGBUS, on_bus_error);
 	r = c.cmd->run(&c);
 	cli_progress_end(&c);
 	if (r < 0) {

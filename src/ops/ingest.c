@@ -560,14 +560,16 @@ struct rest_thread {
 struct fs_reader {
 	struct fs *fs;
 	uint64_t id;
+	const struct progress *progress; /* one file may take minutes */
 };
 
 static int read_fs(void *ctx, void *buf, size_t len, uint64_t off,
 	struct error *e)
 {
 	struct fs_reader *f = ctx;
+	int r = progress_check(f->progress, e);
 
-	return f->fs->ops->pread(f->fs, f->id, buf, len, off, e);
+	return r ? r : f->fs->ops->pread(f->fs, f->id, buf, len, off, e);
 }
 
 static size_t volume_of(const struct cut *c, size_t file)
@@ -612,7 +614,8 @@ static int rest_one(struct rest_thread *t, struct ingest_worker *w,
 	struct rest *rs = t->r;
 	struct cut *c = rs->in.cut;
 	struct cut_file *f = &c->files.items[index];
-	struct fs_reader fr = { .id = f->id };
+	struct fs_reader fr = { .id = f->id,
+		.progress = rs->in.args->progress };
 	struct error err = { 0 };
 	size_t v;
 	int r;

@@ -65,3 +65,16 @@ p=$(ls -S $L/packs/*.pack | head -1); printf '\xff\xee' | dd of="$p" bs=1 seek=$
 strata -q -L $L import a.img -b unseen || fail "an import does not read what is known"
 expect_rc 6 strata -q -L $L import a.img -b seen --verify 2>err.txt
 [ ! -e $L/refs/heads/seen ] || fail "a branch that --verify did not agree to"
+
+# an index that is cut while it is in use: the command ends with a message, not by a signal
+L=$T/work; fresh; head -c 30M /dev/urandom >large.img; strata -q -L $L import large.img -b large
+python3 - "$L" <<'P'
+import glob, os, subprocess, sys
+p = subprocess.Popen(["strata", "-q", "-L", sys.argv[1], "export", "large", "-o", "-"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+p.stdout.read(1)
+for f in glob.glob(sys.argv[1] + "/index/*"):
+    os.truncate(f, 0)
+p.stdout.read()
+err = p.stderr.read().decode()
+assert p.wait() in (6, 7) and "index" in err, (p.returncode, err)
+P
