@@ -7,10 +7,10 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 #include <zstd.h>
 #include "base/checked.h"
 #include "base/limits.h"
+#include "codec/inflate.h"
 #include "disk/qcow2_int.h"
 
 /* Clusters kept: at most 16, and at most this many bytes. */
@@ -19,8 +19,7 @@
 
 struct decoder {
 	struct decoder *next;
-	z_stream z;
-	bool z_ready;
+	struct inflater *inflater;
 	ZSTD_DCtx *zstd;
 	uint8_t *in;
 	size_t in_size;
@@ -62,8 +61,7 @@ int qcow2_unzip_new(struct source *file, enum qcow2_compression how,
 
 static void decoder_free(struct decoder *d)
 {
-	if (d->z_ready)
-		inflateEnd(&d->z);
+	inflater_free(d->inflater);
 	ZSTD_freeDCtx(d->zstd);
 	free(d->in);
 	free(d);
@@ -121,34 +119,23 @@ static int bad_data(const struct qcow2_run *run, const char *what,
 		run->start, what);
 }
 
-/* Raw deflate. qemu writes windows of 4 KiB; a larger one is read too. */
+/* Raw deflate. qemu writes windows of 4 KiB; a larger one is read too, and as
+ * qemu does, one that would go on behind the cluster's end. */
 static int inflate_cluster(struct qcow2_unzip *u, struct decoder *d,
 	const struct qcow2_run *run, uint8_t *out, struct error *e)
 {
-	int z;
+	const char *why;
+	size_t n;
+	int r = d->inflater ? 0 : inflater_new(&d->inflater, e);
 
-	if (!d->z_ready) {
-		if (inflateInit2(&d->z, -15) != Z_OK)
-			return error_nomem(e);
-		d->z_ready = true;
-	} else {
-		inflateReset(&d->z);
-	}
-	d->z.next_in = d->in;
-	d->z.avail_in = run->csize;
-	d->z.next_out = out;
-	d->z.avail_out = (uInt)u->cluster;
-	z = inflate(&d->z, Z_FINISH);
-	if (d->z.avail_out)
-		return bad_data(run,
-			z == Z_STREAM_END || z == Z_BUF_ERROR
-				? "it is shorter than a cluster"
-			: d->z.msg ? d->z.msg
-				   : "bad data",
-			e);
-	return z == Z_STREAM_END || z == Z_BUF_ERROR || z == Z_OK
+	if (r)
+		return r;
+	if (inflate_block(d->inflater, INFLATE_RAW, d->in, run->csize, out,
+		    u->cluster, &n, &why) == INFLATE_BAD && n < u->cluster)
+		return bad_data(run, why, e);
+	return n == u->cluster
 		       ? 0
-		       : bad_data(run, "bad data", e);
+		       : bad_data(run, "it is shorter than a cluster", e);
 }
 
 /* One frame; what follows it, up to the next sector, is not ours. */

@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 #include "base/checked.h"
 #include "base/limits.h"
+#include "codec/inflate.h"
 #include "disk/blockmap.h"
 #include "disk/vmdk.h"
 #include "disk/vmdk_format.h"
@@ -128,40 +128,28 @@ static int sparse_lookup(struct blockmap *m, uint64_t off, struct piece *out,
 static int inflate_grain(const uint8_t *in, size_t in_len, uint8_t *out,
 	size_t want, const struct piece *p, struct error *e)
 {
-	z_stream z = { .next_in = (Bytef *)(uintptr_t)in,
-		.avail_in = (uInt)in_len,
-		.next_out = out,
-		.avail_out = (uInt)want };
-	uint8_t more;
+	AUTO_INFLATER x = NULL;
 	size_t got;
-	int zr;
+	int r = inflater_new(&x, e);
 
-	if (inflateInit(&z) != Z_OK)
-		return error_nomem(e);
-	zr = inflate(&z, Z_FINISH);
-	got = want - z.avail_out;
-	if (zr == Z_BUF_ERROR && !z.avail_out) {
-		/* Is it at its end, or is there more than a grain? */
-		z.next_out = &more;
-		z.avail_out = 1;
-		zr = inflate(&z, Z_FINISH);
-		if (!z.avail_out) {
-			inflateEnd(&z);
-			return error_at(e, ERR_LIMIT, p->src_off,
-				"vmdk: the grain at disk offset %" PRIu64
-				" unpacks to more than its %zu bytes", p->off,
-				want);
-		}
-	}
-	inflateEnd(&z);
-	if (zr != Z_STREAM_END)
-		return error_at(e, ERR_CORRUPT, p->src_off,
-			"vmdk: the compressed grain at disk offset %" PRIu64
-			" is damaged", p->off);
-	/* The last grain of a disk may be cut at its end. */
-	if (got < want)
+	if (r)
+		return r;
+	switch (inflate_block(x, INFLATE_ZLIB, in, in_len, out, want, &got,
+		NULL)) {
+	case INFLATE_END:
+		/* The last grain of a disk may be cut at its end. */
 		memset(out + got, 0, want - got);
-	return 0;
+		return 0;
+	case INFLATE_FULL:
+		return error_at(e, ERR_LIMIT, p->src_off,
+			"vmdk: the grain at disk offset %" PRIu64
+			" unpacks to more than its %zu bytes", p->off, want);
+	case INFLATE_BAD:
+		break;
+	}
+	return error_at(e, ERR_CORRUPT, p->src_off,
+		"vmdk: the compressed grain at disk offset %" PRIu64
+		" is damaged", p->off);
 }
 
 static int sparse_unpack(struct blockmap *m, const struct piece *p,

@@ -3,33 +3,25 @@
 #define ZSTD_STATIC_LINKING_ONLY
 #include "fs/btrfs.h"
 
-#include <zlib.h>
 #include <zstd.h>
 #include "base/checked.h"
 #include "base/cursor.h"
+#include "codec/inflate.h"
 #include "codec/lzo.h"
 
 static int decode_zlib(const uint8_t *in, size_t in_len, uint8_t *out,
 	size_t out_len, size_t *got, struct error *e)
 {
-	z_stream z = { .next_in = (uint8_t *)in,
-		.avail_in = (uInt)in_len,
-		.next_out = out,
-		.avail_out = (uInt)out_len };
-	int rc;
+	AUTO_INFLATER x = NULL;
+	int r = inflater_new(&x, e);
 
-	if (inflateInit(&z) != Z_OK)
-		return error_nomem(e);
-	rc = inflate(&z, Z_SYNC_FLUSH);
-	*got = out_len - z.avail_out;
-	inflateEnd(&z);
-	if (rc == Z_MEM_ERROR)
-		return error_nomem(e);
-	/* Z_BUF_ERROR with room left: the input is cut off */
-	if (rc == Z_STREAM_END ||
-		(z.avail_out == 0 && (rc == Z_OK || rc == Z_BUF_ERROR)))
-		return 0;
-	return error_set(e, ERR_CORRUPT, "btrfs: bad zlib data");
+	if (r)
+		return r;
+	/* All that is wanted may be there though the end is not. */
+	return inflate_block(x, INFLATE_ZLIB, in, in_len, out, out_len, got,
+		       NULL) != INFLATE_BAD || *got == out_len
+		       ? 0
+		       : error_set(e, ERR_CORRUPT, "btrfs: bad zlib data");
 }
 
 static int decode_zstd(const uint8_t *in, size_t in_len, uint8_t *out,

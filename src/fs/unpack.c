@@ -4,9 +4,9 @@
 #include <lz4.h>
 #include <lzma.h>
 #include <stdlib.h>
-#include <zlib.h>
 #include <zstd.h>
 #include "base/limits.h"
+#include "codec/inflate.h"
 #include "codec/lzo.h"
 
 /* A dictionary larger than the block (1 MiB) is of no use; what xz asks for
@@ -16,8 +16,7 @@
 struct unpack {
 	int kind;
 	ZSTD_DCtx *zstd;
-	z_stream z;
-	bool has_z;
+	struct inflater *inflater;
 };
 
 int unpack_new(int kind, struct unpack **out, struct error *e)
@@ -33,10 +32,8 @@ int unpack_new(int kind, struct unpack **out, struct error *e)
 	u->kind = kind;
 	if (kind == UNPACK_ZSTD)
 		u->zstd = ZSTD_createDCtx();
-	if (kind == UNPACK_ZLIB)
-		u->has_z = inflateInit(&u->z) == Z_OK;
 	if ((kind == UNPACK_ZSTD && !u->zstd) ||
-		(kind == UNPACK_ZLIB && !u->has_z)) {
+		(kind == UNPACK_ZLIB && inflater_new(&u->inflater, e))) {
 		unpack_free(u);
 		return error_nomem(e);
 	}
@@ -49,8 +46,7 @@ void unpack_free(struct unpack *u)
 	if (!u)
 		return;
 	ZSTD_freeDCtx(u->zstd);
-	if (u->has_z)
-		inflateEnd(&u->z);
+	inflater_free(u->inflater);
 	free(u);
 }
 
@@ -81,13 +77,8 @@ int unpack_block(struct unpack *u, const void *in, size_t in_len, void *out,
 
 	switch (u->kind) {
 	case UNPACK_ZLIB:
-		inflateReset(&u->z);
-		u->z.next_in = (Bytef *)(uintptr_t)in;
-		u->z.avail_in = (uInt)in_len;
-		u->z.next_out = out;
-		u->z.avail_out = (uInt)max;
-		ok = inflate(&u->z, Z_FINISH) == Z_STREAM_END;
-		n = max - u->z.avail_out;
+		ok = inflate_block(u->inflater, INFLATE_ZLIB, in, in_len, out,
+			     max, &n, NULL) == INFLATE_END;
 		break;
 	case UNPACK_LZMA:
 		ok = lzma_alone(in, in_len, out, &n);
