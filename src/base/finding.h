@@ -54,6 +54,8 @@ enum finding_severity {
 		"the file system's log is on another device")                  \
 	X(FS_BACKUP_SUPER, "fs-backup-super", WARNING,                         \
 		"the first superblock is damaged; a copy is used")             \
+	X(FS_BRIDGE, "fs-bridge", NOTE,                                        \
+		"the volume is ISO 9660 and UDF at once; one of them is shown") \
 	X(BOOT_ENTRY, "boot-entry", NOTE,                                      \
 		"the volume has a boot catalog; this is an entry of it")       \
 	X(FILE_DAMAGED, "file-damaged", DAMAGE,                                \

@@ -165,6 +165,25 @@
 #define LIMIT_ISO_CONTINUATIONS 64
 #define LIMIT_ISO_CONTINUATION 65536
 
+/* UDF: descriptors of one sequence (real ones have about six; each extent of
+ * them has at least 16), partitions and maps of one volume (the specification
+ * allows two). */
+#define LIMIT_UDF_DESCRIPTORS 512
+#define LIMIT_UDF_PARTITIONS 64
+/* Blocks at the end of a volume that are searched for the virtual allocation
+ * table: an image of a disc has up to 152 behind it. */
+#define LIMIT_UDF_VAT_SEARCH 1024
+/* Pieces of one file kept in memory (32 bytes each), steps to find them (a
+ * virtual partition maps block by block), and extents of descriptors: with
+ * those of 2 KiB a file of 500,000 pieces. */
+#define LIMIT_UDF_RUNS (1 << 20)
+#define LIMIT_UDF_STEPS (1 << 21)
+#define LIMIT_UDF_AD_EXTENTS 2048
+/* Entries of one file on write-once media, each replaced by the next. */
+#define LIMIT_UDF_ICB_CHAIN 256
+/* Bytes of one directory: LIMIT_DIR_ENTRIES of the largest size, rounded. */
+#define LIMIT_UDF_DIR (512 * MIB)
+
 /* squashfs: data blocks of one file: 8 TiB of the usual 128 KiB. The list of
  * their sizes is walked, so it bounds work, not memory. */
 #define LIMIT_SQUASHFS_BLOCKS (UINT64_C(1) << 26)

@@ -8,9 +8,9 @@
 #include <string.h>
 #include "base/checked.h"
 #include "base/limits.h"
-#include "fs/kinds.h"
 #include "fs/label.h"
 #include "fs/table.h"
+#include "fs/udf.h"
 
 /* Descriptors looked at; real images have up to five. */
 #define DESCRIPTORS 32
@@ -175,6 +175,34 @@ static uint64_t root_offset(const struct iso *f, const uint8_t *vd)
 	       f->block_size;
 }
 
+/* A volume that is UDF as well is shown as that (see udf.c), but with Rock
+ * Ridge, or where UDF cannot be opened. */
+static void report_udf(struct iso *f)
+{
+	bool iso;
+
+	if (!udf_announced(f->meta, &iso))
+		return;
+	if (f->rock)
+		finding_report(f->findings, FINDING_FS_BRIDGE,
+			FINDING_NO_OFFSET, NULL,
+			"iso9660: the volume is UDF as well; its ISO 9660 "
+			"side has Rock Ridge and is shown");
+	else
+		finding_report(f->findings, FINDING_FS_DAMAGED,
+			FINDING_NO_OFFSET, NULL,
+			"iso9660: the volume is UDF as well, which may hold "
+			"more files, but cannot be opened");
+}
+
+void iso_boot_find(struct source *src, const struct finding_sink *findings)
+{
+	struct descriptors d;
+
+	if (!read_descriptors(src, &d, NULL) && d.boot_catalog)
+		iso_boot_report(src, findings, d.boot_catalog);
+}
+
 static int iso_open(const struct fs_open_args *args, struct fs **out,
 	struct error *e)
 {
@@ -230,15 +258,23 @@ static int iso_open(const struct fs_open_args *args, struct fs **out,
 	if (!(((struct iso_record *)(void *)rec)->flags & ISO_DIRECTORY))
 		return error_at(e, ERR_CORRUPT, f->fs.root,
 			"iso9660: the root is not a directory");
-	if (kind_udf_vrs(f->src))
-		finding_report(f->findings, FINDING_FS_UNSUPPORTED,
-			FINDING_NO_OFFSET, NULL,
-			"iso9660: the volume is UDF as well, which may hold "
-			"more files; only its ISO 9660 side is read");
+	report_udf(f);
 	if (d.boot_catalog)
-		iso_boot_report(f, d.boot_catalog);
+		iso_boot_report(f->meta, f->findings, d.boot_catalog);
 	*out = &steal_ptr(f)->fs;
 	return 0;
+}
+
+bool iso_has_rock(struct source *src)
+{
+	struct fs *fs;
+	bool rock;
+
+	if (iso_open(&(struct fs_open_args){ &src, 1, NULL }, &fs, NULL))
+		return false;
+	rock = ((struct iso *)fs)->rock;
+	iso_close(fs);
+	return rock;
 }
 
 static int iso_stat(struct fs *fs, uint64_t id, struct fs_node *out,

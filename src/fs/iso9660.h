@@ -131,6 +131,11 @@ int iso_raw_pread(struct iso *f, void *buf, size_t len, uint64_t off,
 	struct error *e);
 
 /* Reports every entry of the boot catalog. */
-void iso_boot_report(struct iso *f, uint64_t catalog_lba);
+void iso_boot_report(struct source *src, const struct finding_sink *findings,
+	uint64_t catalog_lba);
+/* For a volume that is UDF as well: the same, looked for from the start. */
+void iso_boot_find(struct source *src, const struct finding_sink *findings);
+/* Is there an ISO 9660 file system with Rock Ridge? */
+bool iso_has_rock(struct source *src);
 
 #endif

@@ -30,23 +30,24 @@ static const char *emulation(uint8_t media)
 					       : "unknown emulation";
 }
 
-void iso_boot_report(struct iso *f, uint64_t catalog_lba)
+void iso_boot_report(struct source *src, const struct finding_sink *findings,
+	uint64_t catalog_lba)
 {
 	uint64_t off = catalog_lba * ISO_SECTOR;
 	uint8_t b[ISO_SECTOR], plat;
 	uint16_t sum = 0;
 	bool last = false;
 
-	if (!range_inside(off, sizeof(b), f->meta->size) ||
-		source_pread(f->meta, b, sizeof(b), off, NULL)) {
-		finding_report(f->findings, FINDING_FS_DAMAGED, off, NULL,
+	if (!range_inside(off, sizeof(b), src->size) ||
+		source_pread(src, b, sizeof(b), off, NULL)) {
+		finding_report(findings, FINDING_FS_DAMAGED, off, NULL,
 			"iso9660: the boot catalog cannot be read");
 		return;
 	}
 	for (int i = 0; i < ENTRY; i += 2)
 		sum = (uint16_t)(sum + get_le16(b + i));
 	if (b[0] != 1 || get_le16(b + 30) != 0xaa55 || sum) {
-		finding_report(f->findings, FINDING_FS_DAMAGED, off, NULL,
+		finding_report(findings, FINDING_FS_DAMAGED, off, NULL,
 			"iso9660: the boot catalog's first entry is damaged");
 		return;
 	}
@@ -65,7 +66,7 @@ void iso_boot_report(struct iso *f, uint64_t catalog_lba)
 			continue;
 		if (p[0] != 0x88 && (p[0] != 0 || !get_le32(p + 8)))
 			return;
-		finding_report(f->findings, FINDING_BOOT_ENTRY,
+		finding_report(findings, FINDING_BOOT_ENTRY,
 			off + (uint64_t)i * ENTRY, NULL,
 			"El Torito: %s, %s, %sbootable, %u sectors of 512 "
 			"bytes at byte %" PRIu64,

@@ -421,7 +421,6 @@ static const struct {
 	{ kind_apfs },
 	{ kind_vmfs },
 	{ kind_zfs },
-	{ kind_udf },
 	{ kind_hfs },
 	{ kind_ufs },
 	{ kind_swap },

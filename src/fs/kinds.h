@@ -25,9 +25,5 @@ bool kind_read(struct kind_probe *p, void *buf, size_t len, uint64_t off);
 /* Each returns true where it is, with out filled in. */
 bool kind_hfs(struct kind_probe *p, struct fs_info *out);
 bool kind_zfs(struct kind_probe *p, struct fs_info *out);
-bool kind_udf(struct kind_probe *p, struct fs_info *out);
-
-/* Is UDF announced in the volume recognition sequence? Beside ISO 9660 too. */
-bool kind_udf_vrs(struct source *src);
 
 #endif

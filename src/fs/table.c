@@ -9,6 +9,8 @@ const struct fs_ops *const fs_table[] = {
 	&fs_xfs,
 	&fs_ext,
 	&fs_ntfs,
+	/* before ISO 9660: a volume that is both is this one's to decide */
+	&fs_udf,
 	&fs_iso9660,
 	&fs_squashfs,
 	&fs_erofs,

@@ -15,5 +15,6 @@ extern const struct fs_ops fs_fat;
 extern const struct fs_ops fs_erofs;
 extern const struct fs_ops fs_iso9660;
 extern const struct fs_ops fs_squashfs;
+extern const struct fs_ops fs_udf;
 
 #endif

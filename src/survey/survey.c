@@ -97,6 +97,12 @@ void survey_probe_volume(struct survey_volume *v,
 	}
 }
 
+static bool is_optical(const struct survey_volume *v)
+{
+	return v->ops && (!strcmp(v->ops->name, "iso9660") ||
+				 !strcmp(v->ops->name, "udf"));
+}
+
 static int add_disk_volumes(struct survey *s, uint32_t disk,
 	const struct finding_sink *findings, struct error *e)
 {
@@ -116,7 +122,7 @@ static int add_disk_volumes(struct survey *s, uint32_t disk,
 		    (struct survey_segment){ disk, 0, src->size }))
 		return error_nomem(e);
 	survey_probe_volume(v, whole ? findings : NULL);
-	if (!whole && (!v->ops || strcmp(v->ops->name, "iso9660") != 0)) {
+	if (!whole && !is_optical(v)) {
 		volume_release(v);
 		s->volumes.len--;
 	}

@@ -48,13 +48,5 @@ n += table(open("m", "rb").read(), [(".", []), ("inodes 0", [(1024, le16(0))], N
     ("zone size", [(1034, le16(9))], NO), ("state", [(1042, le16(0xfff0))], NO), ("ext magic", [(1080, le16(0xef53))], NO)])
 n += table(open("f", "rb").read(), [(".", []), ("first magic: the copy is used", [(1024, b"\0")], "# f2fs uuid"), ("both", [(1024, b"\0"), (5120, b"\0")], NO),
     ("block size", [(1040, le32(63)), (5136, le32(63))], NO)])
-subprocess.run("truncate -s 4M u; mkudffs -b 512 --lvid=name u", shell=True, check=True, stdout=subprocess.DEVNULL)
-b = open("u", "rb").read()
-anchor, main = 512 * 256, struct.unpack_from("<I", b, 512 * 256 + 20)[0] * 512
-lvd = next(o for o in range(main, main + 16 * 512, 512) if b[o] == 6)
-n += table(b, [(".", [], "# udf uuid [0-9a-f]+ label name"), ("no NSR", [(b.index(b"NSR0"), b"X")], NO), ("anchor", [(anchor, b"\3")], NO),
-    ("anchor's place", [(anchor + 12, le32(1))], NO), ("descriptors far away", [(anchor + 20, le32(0xffffffff))], "# udf uuid  label  size"),
-    ("2^32 descriptors", [(anchor + 16, le32(0xffffffff))], "label name"), ("label of 255 bytes", [(lvd + 84 + 127, b"\xff")], "# udf"),
-    ("label's encoding", [(lvd + 84, b"\x10")], "# udf")])
 done("%d rows" % n)
 END

@@ -14,7 +14,7 @@ flips() { # NAME, of ./image
 	case $BUILD in *asan*) ;; *) [ "$mib" -le 200 ] || fail "$1: $mib MiB" ;; esac
 	seed=$((seed + 1))
 }
-for kind in ext fat exfat xfs btrfs ntfs iso9660 squashfs erofs volume part; do
+for kind in ext fat exfat xfs btrfs ntfs iso9660 squashfs erofs udf volume part; do
 	for f in "$TOP"/fuzz/corpus/$kind/*; do
 		if [ "$(head -c 5 "$f")" = SIMG1 ]; then simg.py unpack "$f" image; else cp "$f" image; fi
 		[ "$(stat -c %s image)" -le $((1 << 40)) ] || continue

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Kinds of volumes that are kept as blocks: type, uuid and label as blkid has them.
 . "$(dirname "$0")/../lib.sh"
-need mkudffs genisoimage blkid mkswap mkfs.f2fs cryptsetup mkfs.minix python3
+need blkid mkswap mkfs.f2fs cryptsetup mkfs.minix python3
 
 n=0
 value() { blkid -p -s "$1" -o value "$2" || true; }
@@ -31,13 +31,6 @@ for t in luks1 luks2; do
 done
 for v in 1 2 3; do img minix 2M; mkfs.minix -$v minix >/dev/null; check "minix $v" minix; done
 img minix 2M; mkfs.minix -1 -n 14 minix >/dev/null; check "minix 14" minix
-for bs in 512 2048 4096; do
-	img udf 16M; mkudffs -q -b $bs --lvid="Volume $bs äé" --utf8 udf >/dev/null 2>&1 || mkudffs -b $bs --lvid="Volume $bs" udf >/dev/null
-	check "udf $bs" udf
-done
-img udf 16M; mkudffs -b 2048 --vsid="not hexadecimal" udf >/dev/null; check "udf, other volume set" udf
-mkdir u; echo x > u/readme; genisoimage -quiet -udf -V BRIDGE -o bridge.iso u
-fsdump bridge.iso 2>&1 | grep -q "fs-unsupported: iso9660: the volume is UDF as well" || fail "bridge"
 for k in $(mkkinds.py list); do
 	mkkinds.py "$k" k.img
 	check "$k" k.img
