@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the files of the NTFS reader share. From the bottom up: ntfs_mft.c
  * (records, inodes), ntfs_attr.c (runs, streams), ntfs_data.c (content),
- * ntfs_dir.c (indexes), ntfs_link.c (reparse points), ntfs_xattr.c
- * (security), ntfs.c (volume, the operations).
+ * ntfs_wof.c (content that a filter compresses), ntfs_dir.c (indexes),
+ * ntfs_link.c (reparse points), ntfs_xattr.c (security), ntfs.c (volume, the
+ * operations).
  *
  * An id is a file reference with the number of a stream in it: bits 0..31
  * the MFT record, 32..47 the named stream (0: the file itself), 48..63 the
@@ -63,6 +64,14 @@ struct ntfs_stream {
 	VEC(struct ntfs_run) runs; /* in order, without a gap, from VCN 0 */
 };
 
+/* How the overlay filter keeps a file's content in a named stream. */
+#define NTFS_WOF_STREAM "WofCompressedData"
+struct ntfs_wof {
+	bool on, lzx; /* or XPRESS */
+	unsigned chunk_shift, entry; /* bytes of an entry of its table */
+	uint64_t size, chunks;
+};
+
 struct ntfs_rec_bytes {
 	uint32_t no;
 	uint8_t *data;
@@ -80,6 +89,7 @@ struct ntfs_inode {
 	bool has_stream;
 	uint64_t stream_no;
 	struct ntfs_stream stream;
+	struct ntfs_wof wof; /* on: stream holds the content, compressed */
 };
 
 struct ntfs_sds {
@@ -179,6 +189,20 @@ int ntfs_data_attr(struct ntfs *n, struct ntfs_inode *ino, unsigned stream,
 /* Can its bytes be read? False: compressed by an unknown method. */
 bool ntfs_stream_known(const struct ntfs *n, const struct ntfs_attr *a);
 
+/* ntfs_wof.c */
+
+/* Whether the overlay filter compresses a file, and how (but for size, entry
+ * and chunks). 1: so it is, 0: not; UNSUPPORTED: so it is, but the content
+ * cannot be had. */
+int ntfs_wof_info(struct ntfs *n, struct ntfs_inode *ino, struct ntfs_wof *out,
+	struct error *e);
+/* The same of the inode whose unnamed stream is open; it takes the place of
+ * that stream. 0 also where there is nothing to do. */
+int ntfs_wof_open(struct ntfs *n, struct ntfs_inode *ino, struct error *e);
+/* Content; RANGE, CORRUPT, NOMEM, IO. */
+int ntfs_wof_pread(struct ntfs *n, const struct ntfs_inode *ino, uint64_t id,
+	uint8_t *p, size_t len, uint64_t off, struct error *e);
+
 /* ntfs_dir.c */
 int ntfs_readdir(struct fs *fs, uint64_t dir, fs_entry_fn fn, void *ctx,
 	struct error *e);
@@ -191,9 +215,12 @@ int ntfs_readdir(struct fs *fs, uint64_t dir, fs_entry_fn fn, void *ctx,
 int ntfs_special(struct ntfs *n, struct ntfs_inode *ino, uint32_t attributes,
 	struct fs_node *out, struct buf *target, struct error *e);
 
-/* Whether the unnamed stream is the file's content: UNSUPPORTED where the
- * content lies elsewhere (deduplicated, in the cloud) or is compressed by a
- * filter. */
+/* The reparse point with its header; 1, or 0 where there is none. */
+int ntfs_reparse_read(struct ntfs *n, struct ntfs_inode *ino, struct buf *b,
+	uint32_t *tag, struct error *e);
+
+/* Whether the content can be had: UNSUPPORTED where it lies elsewhere
+ * (deduplicated, in the cloud). */
 int ntfs_content_check(struct ntfs *n, struct ntfs_inode *ino,
 	struct error *e);
 

@@ -60,6 +60,7 @@ static int content_open(struct ntfs *n, uint64_t id, struct ntfs_inode **out,
 	}
 	ntfs_stream_release(&ino->stream);
 	ino->has_stream = false;
+	ino->wof.on = false;
 	r = ntfs_data_attr(n, ino, no, &a, e);
 	if (r == 1) {
 		r = ntfs_stream_known(n, a)
@@ -73,6 +74,8 @@ static int content_open(struct ntfs *n, uint64_t id, struct ntfs_inode **out,
 	}
 	if (!r && !no && ino->stream.size)
 		r = ntfs_content_check(n, ino, e);
+	if (!r && !no && ino->stream.size)
+		r = ntfs_wof_open(n, ino, e);
 	if (r) {
 		ntfs_inode_put(n, ino);
 		return r;
@@ -234,6 +237,36 @@ static int extents_compressed(const struct ntfs *n, const struct ntfs_stream *s,
 	return r;
 }
 
+/* Of n pieces in len bytes of a stream, the one that ends at part gets its
+ * share of a file of size bytes. */
+static uint64_t share(uint64_t size, uint64_t part, uint64_t len)
+{
+	return (uint64_t)((unsigned __int128)size * part / len);
+}
+
+/* What a filter compressed: where each chunk lies says a table on the disk, so
+ * that each run just stands for its share of the file. */
+static int extents_wof(const struct ntfs *n, const struct ntfs_inode *ino,
+	struct emit *m)
+{
+	const struct ntfs_stream *s = &ino->stream;
+	uint64_t size = ino->wof.size;
+	int r = 0;
+
+	for (size_t i = 0; !r && i < s->runs.len; i++) {
+		const struct ntfs_run *run = &s->runs.items[i];
+		uint64_t a = run->vcn << n->cluster_shift, b, at;
+
+		if (run->lcn == NTFS_HOLE || a >= s->size)
+			continue;
+		b = u64_min(a + (run->len << n->cluster_shift), s->size);
+		at = share(size, a, s->size);
+		r = emit(m, FS_EXTENT_ENCODED, at, share(size, b, s->size) - at,
+			run->lcn << n->cluster_shift, b - a);
+	}
+	return r;
+}
+
 int ntfs_extents(struct fs *fs, uint64_t id, fs_extent_fn fn, void *ctx,
 	struct error *e)
 {
@@ -247,7 +280,10 @@ int ntfs_extents(struct fs *fs, uint64_t id, fs_extent_fn fn, void *ctx,
 		return r;
 	s = &ino->stream;
 	if (s->resident) {
-		r = emit(&m, FS_EXTENT_INLINE, 0, s->size, 0, 0);
+		r = emit(&m, FS_EXTENT_INLINE, 0,
+			ino->wof.on ? ino->wof.size : s->size, 0, 0);
+	} else if (ino->wof.on) {
+		r = extents_wof(n, ino, &m);
 	} else if (s->unit_shift) {
 		r = extents_compressed(n, s, &m);
 	} else {
@@ -355,7 +391,9 @@ int ntfs_pread(struct fs *fs, uint64_t id, void *buf, size_t len, uint64_t off,
 	if (r)
 		return r;
 	s = &ino->stream;
-	if (s->unit_shift && range_inside(off, len, s->size))
+	if (ino->wof.on)
+		r = ntfs_wof_pread(n, ino, id, buf, len, off, e);
+	else if (s->unit_shift && range_inside(off, len, s->size))
 		r = pread_compressed(n, s, id, buf, len, off, e);
 	else
 		r = ntfs_stream_read(n, s, n->src, buf, len, off, e);
@@ -368,11 +406,14 @@ int ntfs_streams(struct fs *fs, uint64_t id, fs_stream_fn fn, void *ctx,
 {
 	struct ntfs *n = (struct ntfs *)fs;
 	struct ntfs_inode *ino;
+	struct ntfs_wof w;
 	unsigned no = 0;
+	bool wof;
 	int r = ntfs_inode_get(n, id, &ino, e);
 
 	if (r)
 		return r;
+	wof = ntfs_wof_info(n, ino, &w, NULL) == 1;
 	for (size_t i = 0; !r && i < ino->attrs.len; i++) {
 		const struct ntfs_attr *a = &ino->attrs.items[i];
 		uint8_t name[3 * 256];
@@ -386,6 +427,8 @@ int ntfs_streams(struct fs *fs, uint64_t id, fs_stream_fn fn, void *ctx,
 				ino->no, no - 1);
 			break;
 		}
+		if (wof && ntfs_name_is(a->name, a->name_len, NTFS_WOF_STREAM))
+			continue;
 		len = utf16_to_utf8(a->name, a->name_len, false, UTF_LONE_KEEP,
 			name, sizeof(name), NULL);
 		if (memchr(name, 0, len) || memchr(name, '/', len)) {

@@ -71,8 +71,7 @@ static bool is_cloud(uint32_t tag)
 	return (tag & 0xffff0fff) == 0x9000001a;
 }
 
-/* The reparse point with its header; 1, or 0 where there is none. */
-static int reparse_read(struct ntfs *n, struct ntfs_inode *ino, struct buf *b,
+int ntfs_reparse_read(struct ntfs *n, struct ntfs_inode *ino, struct buf *b,
 	uint32_t *tag, struct error *e)
 {
 	const struct ntfs_reparse *h;
@@ -191,7 +190,7 @@ int ntfs_special(struct ntfs *n, struct ntfs_inode *ino, uint32_t attributes,
 			return interix(n, ino, attributes, out, target, e);
 		return 0;
 	}
-	r = reparse_read(n, ino, &b, &tag, &why);
+	r = ntfs_reparse_read(n, ino, &b, &tag, &why);
 	if (r == ERR_CORRUPT || r == ERR_LIMIT) {
 		finding_report(n->findings, FINDING_FILE_DAMAGED,
 			FINDING_NO_OFFSET, "", "%s", why.msg);
@@ -245,6 +244,7 @@ int ntfs_content_check(struct ntfs *n, struct ntfs_inode *ino,
 {
 	AUTO_BUF b = BUF_INIT;
 	struct ntfs_standard st;
+	struct ntfs_wof w;
 	uint32_t tag = 0;
 	const char *why;
 	int r = ntfs_standard(n, ino, &st, e);
@@ -253,13 +253,13 @@ int ntfs_content_check(struct ntfs *n, struct ntfs_inode *ino,
 		return r;
 	if (!(le32_get(st.attributes) & NTFS_FILE_REPARSE))
 		return 0;
-	r = reparse_read(n, ino, &b, &tag, NULL);
+	r = ntfs_reparse_read(n, ino, &b, &tag, NULL);
 	if (r <= 0)
 		return r == ERR_NOMEM ? error_nomem(e) : 0;
 	switch ((int)tag) {
 	case NTFS_TAG_WOF:
-		why = "compressed by the overlay filter";
-		break;
+		r = ntfs_wof_info(n, ino, &w, e);
+		return r > 0 ? 0 : r;
 	case NTFS_TAG_DEDUP:
 		why = "deduplicated";
 		break;

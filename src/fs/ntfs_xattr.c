@@ -210,7 +210,9 @@ int ntfs_xattrs(struct fs *fs, uint64_t id, fs_xattr_fn fn, void *ctx,
 	AUTO_BUF b = BUF_INIT;
 	struct ntfs_standard st;
 	struct ntfs_inode *ino;
+	struct ntfs_wof w;
 	uint32_t flags;
+	bool wof;
 	int r;
 
 	if (ntfs_id_stream(id))
@@ -224,6 +226,10 @@ int ntfs_xattrs(struct fs *fs, uint64_t id, fs_xattr_fn fn, void *ctx,
 			NTFS_FILE_VIEW);
 	if (ino->flags & NTFS_RECORD_DIR)
 		flags |= NTFS_FILE_DIRECTORY;
+	/* Windows shows a file that is compressed so as any other. */
+	wof = ntfs_wof_info(n, ino, &w, NULL) == 1;
+	if (wof)
+		flags &= ~(uint32_t)(NTFS_FILE_REPARSE | NTFS_FILE_SPARSE);
 	if (!flags)
 		flags = NTFS_FILE_NORMAL;
 	for (size_t i = 0; !r && i < ARRAY_LEN(names); i++) {
@@ -238,7 +244,8 @@ int ntfs_xattrs(struct fs *fs, uint64_t id, fs_xattr_fn fn, void *ctx,
 			buf_be32(&b, flags);
 			break;
 		case 2:
-			r = raw(n, ino, NTFS_AT_REPARSE, &b, &why);
+			if (!wof)
+				r = raw(n, ino, NTFS_AT_REPARSE, &b, &why);
 			break;
 		default:
 			r = raw(n, ino, NTFS_AT_EA, &b, &why);
