@@ -106,9 +106,9 @@ char *cli_library_path(struct cli *c); /* to be freed */
 
 /* --- output --- */
 
-/* One line on stderr, "strata: ...". Not with -q, for warnings and notes. */
+/* One line on stderr, "strata: ...". */
 void cli_error(const char *fmt, ...) ATTR_PRINTF(1, 2);
-void cli_warn(const struct cli *c, const char *fmt, ...) ATTR_PRINTF(2, 3);
+/* The same for warnings and notes: not with -q. */
 void cli_note(const struct cli *c, const char *fmt, ...) ATTR_PRINTF(2, 3);
 /* The exit code of an error. */
 int cli_exit_code(int error_code);

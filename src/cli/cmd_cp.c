@@ -24,7 +24,7 @@ static void on_problem(void *ctx, const char *path, const struct error *e)
 
 	/* The first is the command's own error. */
 	if (c->verbose)
-		cli_warn(c, "%s: %s", path, e->msg);
+		cli_note(c, "%s: %s", path, e->msg);
 }
 
 /* The name that the copy gets in a folder: the last component of what was

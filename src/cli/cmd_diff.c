@@ -271,7 +271,7 @@ static int run(struct cli *c)
 		if (c->json && !r)
 			json_end(&d.json);
 		if (!r && res.renames_left)
-			cli_warn(c, "so many changes that renames were not "
+			cli_note(c, "so many changes that renames were not "
 				    "looked for");
 	}
 	cli_findings_print(c, &found);

@@ -42,17 +42,6 @@ void cli_error(const char *fmt, ...)
 	va_end(ap);
 }
 
-void cli_warn(const struct cli *c, const char *fmt, ...)
-{
-	va_list ap;
-
-	if (c->quiet)
-		return;
-	va_start(ap, fmt);
-	put_message(fmt, ap);
-	va_end(ap);
-}
-
 void cli_note(const struct cli *c, const char *fmt, ...)
 {
 	va_list ap;
