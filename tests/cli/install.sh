@@ -4,7 +4,7 @@
 # gives away no name but strata_*.
 . "$(dirname "$0")/../lib.sh"
 need meson ninja pkg-config gcc nm sfdisk mkfs.ext4 mkfs.vfat mcopy
-grep -q sanitize=address "$BUILD/build.ninja" && skip "not for a build with sanitizers"
+grep -q fsanitize "$BUILD/build.ninja" && skip "not for a build with sanitizers"
 so=$BUILD/src/api/libstrata.so
 [ -e "$so" ] || fail "no shared library"
 DESTDIR=$T/dest meson install -C "$BUILD" --no-rebuild >log 2>&1 || { cat log; fail "meson install"; }
