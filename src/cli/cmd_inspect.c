@@ -47,6 +47,8 @@ static void json_os(struct json *j, const struct inspection *in)
 		json_str(j, "edition", in->edition);
 	if (*in->build)
 		json_str(j, "build", in->build);
+	if (in->registry_dirty)
+		json_bool(j, "registry_dirty", true);
 	json_object_end(j);
 	str_or_null(j, "hostname", in->hostname);
 	str_or_null(j, "architecture", in->architecture);
@@ -112,6 +114,20 @@ static void json_system(struct json *j, const struct inspection *in)
 	else
 		json_null(j, "count");
 	json_object_end(j);
+	if (strcmp(in->type, "windows") != 0)
+		return;
+	json_array(j, "programs");
+	for (size_t i = 0; i < in->programs.len; i++) {
+		const struct inspect_program *p = &in->programs.items[i];
+
+		json_object(j, NULL);
+		json_str(j, "name", p->name);
+		str_or_null(j, "version", p->version);
+		str_or_null(j, "publisher", p->publisher);
+		str_or_null(j, "installed", p->date);
+		json_object_end(j);
+	}
+	json_array_end(j);
 }
 
 static void json_disks(struct json *j, const struct side *s)
@@ -197,6 +213,14 @@ static void text_system(const struct inspection *in)
 			in->package_manager);
 	else
 		line("packages", in->package_manager);
+	for (size_t i = 0; i < in->programs.len; i++) {
+		printf("%-13s", i ? "" : "programs");
+		put_word(in->programs.items[i].name);
+		put_word(in->programs.items[i].version);
+		putchar('\n');
+	}
+	if (in->registry_dirty)
+		line("registry", "changed since; the latest are in its logs");
 	for (size_t i = 0; i < in->users.len; i++) {
 		const struct inspect_user *u = &in->users.items[i];
 

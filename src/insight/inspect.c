@@ -269,5 +269,6 @@ void inspection_release(struct inspection *in)
 	vec_release(&in->fstab);
 	vec_release(&in->users);
 	vec_release(&in->services);
+	vec_release(&in->programs);
 	strings_release(&in->strings);
 }

@@ -23,11 +23,17 @@ struct inspect_user {
 	enum password_state password;
 };
 
+/* Windows: what its list of installed programs shows. */
+struct inspect_program {
+	const char *name, *version, *publisher, *date;
+};
+
 /* Strings are never NULL; "" where nothing is known. */
 struct inspection {
 	const char *type; /* "linux", "windows", "" */
 	const char *id, *name, *version, *version_id, *codename, *pretty;
 	const char *edition, *build; /* Windows */
+	bool registry_dirty; /* changes to it are in its logs alone, unread */
 	const char *hostname, *architecture, *timezone;
 	VEC(struct inspect_kernel) kernels;   /* by version */
 	VEC(const char *) bootloaders; /* "grub", "syslinux", "systemd-boot",
@@ -38,6 +44,7 @@ struct inspection {
 	const char *package_manager; /* "dpkg", "rpm", "apk", "" */
 	bool packages_known;	     /* counted */
 	uint64_t packages;
+	VEC(struct inspect_program) programs; /* Windows: as packages counts */
 	struct strings strings; /* what all of it stands in */
 };
 

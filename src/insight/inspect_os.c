@@ -208,6 +208,37 @@ static bool hive(struct look *l, const char *path, struct buf *out)
 	return !r;
 }
 
+/* Windows writes changes to a log first; the two numbers at the head of a hive
+ * differ until they are in the hive as well. */
+static bool is_dirty(const struct buf *b)
+{
+	return b->len >= 12 && memcmp(b->data, "regf", 4) == 0 &&
+	       get_le32(b->data + 4) != get_le32(b->data + 8);
+}
+
+static void look_programs(struct look *l, const struct winreg *w)
+{
+	struct inspection *o = l->out;
+
+	for (size_t i = 0; i < w->programs.len; i++) {
+		const struct winreg_program *p = &w->programs.items[i];
+		struct inspect_program x;
+
+		if (p->hidden)
+			continue;
+		o->packages++;
+		x = (struct inspect_program){
+			strings_text(&o->strings, p->name),
+			strings_text(&o->strings, p->version),
+			strings_text(&o->strings, p->publisher),
+			strings_text(&o->strings, p->date),
+		};
+		if (!vec_push(&o->programs, x))
+			l->fatal = error_nomem(l->e);
+	}
+	o->packages_known = true;
+}
+
 void look_windows(struct look *l)
 {
 	AUTO_BUF software = BUF_INIT, system = BUF_INIT;
@@ -248,8 +279,7 @@ void look_windows(struct look *l)
 					strlen(s->name) });
 	}
 	o->package_manager = "windows";
-	for (size_t i = 0; i < w.programs.len; i++)
-		o->packages += !w.programs.items[i].hidden;
-	o->packages_known = true;
+	o->registry_dirty = is_dirty(&software) || is_dirty(&system);
+	look_programs(l, &w);
 	winreg_release(&w);
 }

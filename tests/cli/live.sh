@@ -43,6 +43,17 @@ strata -L lib2 cat live:/usr/lib/blob | cmp - root/usr/lib/blob
 strata -L lib2 verify --read-data >/dev/null
 strata verify --read-data >/dev/null
 
+# How much of the medium's system was known: every byte of its files, and none of it is stored again.
+known() { # A B: file bytes of A, and those of them whose content B has
+	strata ls -R --json "$1" >a.json; strata ls -R --json "$2" >b.json
+	jq -n --slurpfile a a.json --slurpfile b b.json '([$b[0].entries[] | select(.sha256) | {(.sha256): 1}] | add) as $have
+		| [$a[0].entries[] | select(.type == "file")] | [(map(.size) | add), (map(select($have[.sha256]) | .size) | add)] | @tsv' -r
+}
+read -r all same < <(known live:/ installed:/)
+[ "$all" -gt 3000000 ] && [ "$same" = "$all" ] || fail "$same of $all bytes are known"
+strata init lib4 >/dev/null; strata -L lib4 import ext4.raw -b installed >/dev/null; strata -L lib4 import --json live.iso -b live >import.json
+jq -e --argjson size "$(stat -c %s live.iso)" '.new_bytes <= $size and .new_blobs < 100' import.json >/dev/null || fail "nested files are stored again: $(jq -c '[.new_bytes, .new_blobs]' import.json)"
+
 # Fedora's: an ext4 in a squashfs in an ISO; its bytes are nowhere on the disk as such.
 mkdir -p sq/LiveOS iso2/LiveOS; cp --sparse=always ext4.raw sq/LiveOS/rootfs.img
 mksquashfs sq iso2/LiveOS/squashfs.img -quiet -no-progress -comp xz >/dev/null
@@ -72,6 +83,16 @@ strata import two.raw -b two >/dev/null
 strata import --free-space discard two.raw -b thin >/dev/null 2>&1
 strata cat thin:/boot/other.squashfs | cmp - root/boot/other.squashfs
 strata diff live:/ two:/ >diff; grep -q etc/hostname diff || fail "what differs is not told"
+
+# EROFS in an ext4, with compressions that only its newer tools write.
+mkdir -p outer/boot outer/live; head -c 70000 /dev/urandom >outer/boot/noise
+mkerofs.py --methods zstd,lzma --blocks 16 --inline --fragments --compact outer/live/root.erofs root
+truncate -s 40M outer.raw; mkfs.ext4 -q -d outer outer.raw
+strata import outer.raw -b outer >/dev/null
+strata cat outer:live/root.erofs:/usr/bin/strata | cmp - root/usr/bin/strata
+read -r all same < <(known outer:live/root.erofs:/usr two:/usr)
+[ "$all" -gt 3000000 ] && [ "$same" = "$all" ] || fail "EROFS in ext4: $same of $all bytes are known"
+strata export outer -o back.raw >/dev/null; cmp outer.raw back.raw
 
 # Damaged in the middle: findings, and the same bytes.
 python3 - live.iso <<'P'
