@@ -99,7 +99,7 @@ static int each(struct udf *f, const struct udf_file *dir, fs_entry_fn fn,
 		if (r)
 			return r;
 	}
-	return 0;
+	return size - at ? bad(dir, at, "it ends outside", e) : 0;
 }
 
 static void cleanup_file(struct udf_file *x)
@@ -122,11 +122,38 @@ int udf_readdir(struct fs *fs, uint64_t dir, fs_entry_fn fn, void *ctx,
 	return each(f, &x, fn, ctx, e);
 }
 
+struct streams {
+	struct udf *f;
+	fs_stream_fn fn;
+	void *ctx;
+	struct error *e;
+};
+
+/* A stream that cannot be read is told and left out. */
+static int on_stream(void *ctx, const uint8_t *name, size_t len, uint64_t id)
+{
+	const struct streams *s = ctx;
+	CLEANUP(cleanup_file) struct udf_file x = { 0 };
+	struct error why = { 0 };
+	int r = udf_load(s->f, id, &x, &why);
+
+	if (r == ERR_NOMEM)
+		return error_nomem(s->e);
+	if (r)
+		finding_report(s->f->findings, FINDING_FILE_DAMAGED,
+			why.has_offset ? why.offset : FINDING_NO_OFFSET, NULL,
+			"udf: a named stream: %s", why.msg);
+	if (r || x.node.type != FS_FILE || (x.node.flags & FS_NODE_OPAQUE))
+		return 0;
+	return s->fn(s->ctx, name, len, id);
+}
+
 int udf_streams(struct fs *fs, uint64_t id, fs_stream_fn fn, void *ctx,
 	struct error *e)
 {
 	struct udf *f = (struct udf *)fs;
 	CLEANUP(cleanup_file) struct udf_file x = { 0 };
+	struct streams s = { f, fn, ctx, e };
 	uint64_t dir;
 	int r = udf_load(f, id, &x, e);
 
@@ -140,7 +167,7 @@ int udf_streams(struct fs *fs, uint64_t id, fs_stream_fn fn, void *ctx,
 		return error_set(e, ERR_CORRUPT,
 			"udf: the stream directory in block %" PRIu32
 			" is of type %u", (uint32_t)dir, x.type);
-	return each(f, &x, fn, ctx, e);
+	return each(f, &x, on_stream, &s, e);
 }
 
 /* ECMA-167 4/14.16.1 */

@@ -396,6 +396,9 @@ static int load_content(struct udf *f, struct udf_file *x,
 			"udf: the file's content is transformed");
 	if (!x->node.size)
 		return 0;
+	if (x->node.size > INT64_MAX)
+		return error_set(e, ERR_CORRUPT, "udf: a size of %" PRIu64,
+			x->node.size);
 	if (w.form < UDF_AD_INLINE)
 		return load_runs(&w, t->ads, t->ads_len, e);
 	if (w.form > UDF_AD_INLINE)
