@@ -6,10 +6,10 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 #include "base/buf.h"
 #include "base/checked.h"
 #include "base/limits.h"
+#include "codec/deflate.h"
 #include "disk/grain.h"
 #include "disk/vmdk.h"
 #include "disk/vmdk_format.h"
@@ -27,6 +27,7 @@ struct vmdk_out {
 	struct sink *out;
 	uint8_t *dir; /* the grain directory, whole sectors */
 	size_t dir_entries, dir_bytes;
+	struct deflater *deflater; /* streams; borrowed */
 	uint64_t sector; /* where the next grain goes */
 	uint64_t table_no; /* which table is in table; UINT64_MAX: none */
 	uint8_t table[TABLE_BYTES];
@@ -237,14 +238,15 @@ static int stream_flush(struct vmdk_out *o, struct error *e)
 	return r ? r : append(o, o->table, TABLE_BYTES, e);
 }
 
-static int stream_pack(void *ctx ATTR_UNUSED, struct grain *g, struct error *e)
+static int stream_pack(void *ctx, struct grain *g, struct error *e)
 {
-	uLongf n = compressBound(GRAIN);
-	size_t len;
+	struct vmdk_out *o = ctx;
+	size_t n, len;
+	int r = deflate_block(o->deflater, g->data, GRAIN, g->packed + 12,
+		deflate_bound(GRAIN), &n, e);
 
-	if (compress2(g->packed + 12, &n, g->data, GRAIN,
-		    Z_DEFAULT_COMPRESSION) != Z_OK)
-		return error_nomem(e);
+	if (r)
+		return r;
 	put_le64(g->packed, g->index * GRAIN_SECTORS);
 	put_le32(g->packed + 8, (uint32_t)n);
 	len = n + 12;
@@ -272,7 +274,7 @@ static int stream_run(struct vmdk_out *o, const struct disk_write_args *args,
 	struct grain_writer w = { .args = args,
 		.block_size = GRAIN,
 		.pack = stream_pack,
-		.pack_room = 12 + compressBound(GRAIN) + VMDK_SECTOR,
+		.pack_room = 12 + deflate_bound(GRAIN) + VMDK_SECTOR,
 		.put = stream_put,
 		.ctx = o };
 	struct vmdk_header h;
@@ -308,8 +310,12 @@ static int stream_run(struct vmdk_out *o, const struct disk_write_args *args,
 static int stream_write(const struct disk_write_args *args, struct error *e)
 {
 	struct vmdk_out o;
+	AUTO_DEFLATER d = NULL;
 	int r = init(&o, args, e);
 
+	if (!r)
+		r = deflater_new(&d, e);
+	o.deflater = d;
 	if (!r)
 		r = stream_run(&o, args, e);
 	free(o.dir);
