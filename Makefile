@@ -69,6 +69,7 @@ bench:
 	@$(SUB) all
 	@bench/bench.py $(BENCH_ARGS)
 	@bench/fs.py $(BENCH_FS_ARGS)
+	@bench/serve.py $(BENCH_SERVE_ARGS)
 
 install: all
 	@$(MESON) configure $(BUILD) -Dprefix=$(PREFIX) && ninja -C $(BUILD) >/dev/null

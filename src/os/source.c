@@ -109,6 +109,15 @@ int source_next_data(struct source *s, uint64_t off, uint64_t end, uint64_t max,
 	return 0;
 }
 
+bool source_warm(struct source *s, uint64_t off, uint64_t len)
+{
+	if (!s->ops->warm)
+		return false;
+	if (off < s->size)
+		s->ops->warm(s, off, u64_min(len, s->size - off));
+	return true;
+}
+
 void source_will_need(struct source *s, uint64_t off, uint64_t len)
 {
 	if (s->ops->will_need && off < s->size)

@@ -45,6 +45,10 @@ struct source_ops {
 		struct error *e);
 	/* Tell that [off, off+len) will be read soon; may be NULL. */
 	void (*will_need)(struct source *s, uint64_t off, uint64_t len);
+	/* Does now, in this thread, what makes a read of [off, off+len) (inside)
+	 * cheap: decodes into a cache. What fails is told by the read. NULL:
+	 * there is nothing of the kind. */
+	void (*warm)(struct source *s, uint64_t off, uint64_t len);
 	/* The descriptor of the file whose bytes these are, all of them, for a
 	 * program that reads it in our place. Borrowed. NULL: there is none. */
 	int (*fd)(struct source *s);
@@ -84,6 +88,8 @@ int source_next_data(struct source *s, uint64_t off, uint64_t end, uint64_t max,
 	uint64_t *out_off, uint64_t *out_end, struct error *e) ATTR_MUST_CHECK;
 
 void source_will_need(struct source *s, uint64_t off, uint64_t len);
+/* false: nothing was done, only a read would warm it. */
+bool source_warm(struct source *s, uint64_t off, uint64_t len);
 
 /* A borrowed descriptor of the file that this is, or -1 (memory, a window). */
 int source_fd(struct source *s);

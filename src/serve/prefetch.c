@@ -68,7 +68,8 @@ static void *worker(void *arg)
 		}
 		pthread_mutex_unlock(&p->lock);
 		/* What fails here fails again for the client, who is told. */
-		if (scratch && source_pread(x.src, scratch, x.len, x.off, NULL))
+		if (!source_warm(x.src, x.off, x.len) && scratch &&
+			source_pread(x.src, scratch, x.len, x.off, NULL))
 			(void)0;
 		source_unref(x.src);
 		pthread_mutex_lock(&p->lock);

@@ -32,9 +32,17 @@ static int blob_pread(struct source *s, void *buf, size_t len, uint64_t off,
 	return r;
 }
 
+static void blob_warm(struct source *s, uint64_t off, uint64_t len)
+{
+	struct blob_source *b = (struct blob_source *)s;
+
+	store_warm_blob(b->l->store, &b->id, (size_t)len, off);
+}
+
 static const struct source_ops blob_ops = {
 	.name = "stored file",
 	.pread = blob_pread,
+	.warm = blob_warm,
 };
 
 static int blob_open(struct library *l, const struct entry *x,

@@ -265,6 +265,26 @@ static int disk_extent(struct source *s, uint64_t off,
 	return 0;
 }
 
+static void disk_warm(struct source *s, uint64_t off, uint64_t len)
+{
+	struct disk_source *d = (struct disk_source *)s;
+	uint64_t stop = off + len;
+
+	while (off < stop) {
+		uint64_t index = off / LAYOUT_SPAN, skip;
+		uint64_t end = u64_min((index + 1) * LAYOUT_SPAN, stop);
+		struct leaf *lf;
+
+		if (get_leaf(d, index, &lf, &skip, NULL))
+			break;
+		if (lf) {
+			warm(d, lf, off, end);
+			leaf_unref(d, lf);
+		}
+		off = end;
+	}
+}
+
 static void disk_close(struct source *s)
 {
 	struct disk_source *d = (struct disk_source *)s;
@@ -280,6 +300,7 @@ static const struct source_ops disk_ops = {
 	.name = "stored disk",
 	.pread = disk_pread,
 	.extent = disk_extent,
+	.warm = disk_warm,
 	.close = disk_close,
 };
 
