@@ -92,7 +92,7 @@ eval "$(get inst.json '["server"]') --pidfile pid -q" >/dev/null
 for i in $(seq 8); do qemu-io -f qcow2 -c "write -P $i $((20 + i))M 1M" big/inst.qcow2; done > io.log 2>&1 || true
 grep -q "No space left" io.log && grep -q "^wrote" io.log || fail "$(cat io.log)"
 strata -q commit inst -b inst; same_commit inst big/inst.qcow2
-kill "$(cat pid)"
+kill "$(cat pid)"; while kill -0 "$(cat pid)" 2>/dev/null; do sleep 0.05; done
 
 # packs that are cut short or gone: EIO, or the right bytes
 cp -r small/lib lost; export STRATA_LIBRARY=$PWD/lost
