@@ -2,6 +2,7 @@
 /* An OVA (its tar checksums are mended), or a bare OVF. */
 #include <stdio.h>
 #include "disk/ova.h"
+#include "disk/ova_keep.h"
 #include "fuzz/fuzz_disk.h"
 
 /* Walks the tar as far as it is one and makes the checksums right. */
@@ -31,6 +32,27 @@ static void mend(struct source *o)
 	}
 }
 
+/* The machine described again: an OVF of as many disks. */
+static void describe(const struct ova *v)
+{
+	static const uint64_t numbers[LIMIT_OVF_DISKS];
+	AUTO_OVF_KEEP k = NULL;
+	AUTO_BUF b = BUF_INIT;
+	struct ovf again = { 0 };
+	struct error e = { 0 };
+	size_t len;
+	const char *text = ova_text(v, &len);
+
+	if (ovf_keep_new(text, len, ova_disk_count(v), &k, &e))
+		return;
+	ovf_keep_text(k, "n", numbers, numbers, &b);
+	if (ovf_parse((const char *)b.data, b.len, &again, &e) ||
+		again.disks.len != ova_disk_count(v) ||
+		again.files.len != again.disks.len)
+		abort();
+	ovf_release(&again);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct finding_sink sink = { fuzz_drop, NULL };
@@ -52,6 +74,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			abort();
 		return 0;
 	}
+	describe(v);
 	for (size_t i = 0; i < ova_disk_count(v) && i < 8; i++) {
 		struct disk_info info = { 0 };
 		struct source *d = NULL;

@@ -9,13 +9,12 @@
 #include <string.h>
 #include "base/checked.h"
 #include "base/limits.h"
-#include "disk/blockmap.h"
+#include "disk/blocktable.h"
 #include "disk/vdi_format.h"
 
 struct vdi {
 	struct blockmap m;
-	uint64_t table, data, nblocks;
-	uint64_t block_size;
+	struct blocktable t;
 };
 
 static enum disk_verdict vdi_probe(struct source *file)
@@ -34,20 +33,19 @@ static int vdi_lookup(struct blockmap *m, uint64_t off, struct piece *out,
 	struct error *e)
 {
 	struct vdi *v = (struct vdi *)m;
-	uint64_t i = off / v->block_size;
-	uint8_t b[4] = { 0 };
-	uint32_t n;
-	int r = source_pread(m->meta, b, sizeof(b), v->table + i * 4, e);
+	uint64_t i = off / v->t.block_size, at;
+	bool here;
+	int r = blocktable_get(m, &v->t, i, &here, &at, e);
 
 	if (r)
 		return r;
-	n = get_le32(b);
-	*out = (struct piece){ .off = i * v->block_size, .len = v->block_size };
-	if (n >= VDI_DISCARDED)
-		return 0;
-	out->kind = PIECE_DATA;
-	out->src = m->file;
-	out->src_off = v->data + n * v->block_size; /* below 2^32 * 2^26 */
+	*out = (struct piece){ .off = i * v->t.block_size,
+		.len = v->t.block_size };
+	if (here) {
+		out->kind = PIECE_DATA;
+		out->src = m->file;
+		out->src_off = at;
+	}
 	return 0;
 }
 
@@ -56,40 +54,13 @@ static const struct blockmap_ops vdi_map = {
 	.lookup = vdi_lookup,
 };
 
-static int scan(struct vdi *v, const struct finding_sink *findings,
-	struct error *e)
-{
-	struct tally t = { .file_size = v->m.file->size };
-	uint8_t buf[4096];
-
-	for (uint64_t i = 0; i < v->nblocks && t.inside <= t.file_size;
-		i += sizeof(buf) / 4) {
-		size_t n = (size_t)u64_min(sizeof(buf) / 4, v->nblocks - i);
-		int r = source_pread(v->m.meta, buf, n * 4, v->table + i * 4, e);
-
-		if (r)
-			return r;
-		for (size_t k = 0; k < n; k++) {
-			uint32_t b = get_le32(buf + k * 4);
-
-			if (b >= VDI_DISCARDED)
-				continue;
-			/* The last block need not be there as a whole. */
-			tally_add(&t, v->data + b * v->block_size,
-				u64_min(v->block_size,
-					v->m.s.size -
-						(i + k) * v->block_size));
-		}
-	}
-	return tally_end(&t, "vdi", findings, e);
-}
-
 /* Checks the header; the geometry fields are for the BIOS and are not used. */
 static int check(const struct vdi_header *h, struct vdi *v, uint64_t file_size,
 	struct error *e)
 {
 	static const uint8_t none[16];
 	uint32_t type = le32_get(h->type);
+	int r;
 
 	if (le32_get(h->signature) != VDI_SIGNATURE)
 		return error_at(e, ERR_CORRUPT, 64, "vdi: no signature");
@@ -110,35 +81,35 @@ static int check(const struct vdi_header *h, struct vdi *v, uint64_t file_size,
 	if (le32_get(h->sector_size) != 512)
 		return error_at(e, ERR_UNSUPPORTED, 0x168,
 			"vdi: sector size %u", le32_get(h->sector_size));
-	v->block_size = le32_get(h->block_size);
-	if (!is_pow2(v->block_size) || v->block_size < 4096 ||
-		v->block_size > LIMIT_CONTAINER_BLOCK)
+	if (!is_pow2(le32_get(h->block_size)) ||
+		le32_get(h->block_size) < 4096 ||
+		le32_get(h->block_size) > LIMIT_CONTAINER_BLOCK)
 		return error_at(e, ERR_UNSUPPORTED, 0x178,
-			"vdi: block size %" PRIu64, v->block_size);
+			"vdi: block size %u", le32_get(h->block_size));
 	if (le32_get(h->block_extra))
 		return error_at(e, ERR_UNSUPPORTED, 0x17c,
 			"vdi: %u extra bytes before each block",
 			le32_get(h->block_extra));
-	v->nblocks = le32_get(h->blocks);
-	if (div_ceil(le64_get(h->disk_size), v->block_size) > v->nblocks)
-		return error_at(e, ERR_CORRUPT, 0x180,
-			"vdi: %" PRIu64 " blocks cannot hold the disk of %" PRIu64
-			" bytes",
-			v->nblocks, le64_get(h->disk_size));
+	v->t = (struct blocktable){ .name = "vdi",
+		.none = VDI_DISCARDED,
+		.at = le32_get(h->offset_table),
+		.nblocks = le32_get(h->blocks),
+		.block_size = le32_get(h->block_size),
+		.origin = le32_get(h->offset_data),
+		.unit = le32_get(h->block_size) };
 	/* The table may have entries to spare (VirtualBox rounds up). */
-	v->nblocks = div_ceil(le64_get(h->disk_size), v->block_size);
-	v->table = le32_get(h->offset_table);
-	v->data = le32_get(h->offset_data);
-	if (v->table < 0x48 || v->table % 4 ||
-		!range_inside(v->table, v->nblocks * 4, file_size))
+	r = blocktable_check(&v->t, le64_get(h->disk_size), file_size, 0x180,
+		0x154, e);
+	if (r)
+		return r;
+	if (v->t.at < 0x48 || v->t.at % 4)
 		return error_at(e, ERR_CORRUPT, 0x154,
 			"vdi: the block table at %" PRIu64
-			" is outside the file of %" PRIu64 " bytes",
-			v->table, file_size);
-	if (v->data < v->table + v->nblocks * 4 || v->data % 512)
+			" is in the header or not aligned", v->t.at);
+	if (v->t.origin < v->t.at + v->t.nblocks * 4 || v->t.origin % 512)
 		return error_at(e, ERR_CORRUPT, 0x158,
 			"vdi: the data at %" PRIu64 " overlaps the block table",
-			v->data);
+			v->t.origin);
 	return 0;
 }
 
@@ -164,14 +135,14 @@ static int vdi_open(const struct disk_open_args *args, struct source **out,
 	if (r)
 		return r;
 	owner = &v->m.s;
-	r = scan(v, args->findings, e);
+	r = blocktable_scan(&v->m, &v->t, args->findings, e);
 	if (r)
 		return r;
 	snprintf(info->format, sizeof(info->format), "vdi");
 	snprintf(info->detail, sizeof(info->detail),
 		"v1.1, %s, %" PRIu64 " KiB blocks",
 		le32_get(h.type) == VDI_STATIC ? "static" : "dynamic",
-		v->block_size / KIB);
+		v->t.block_size / KIB);
 	memcpy(info->content_id, h.uuid_modified, 16);
 	*out = steal_ptr(owner);
 	return 0;

@@ -20,7 +20,7 @@
 #include "base/checked.h"
 #include "base/limits.h"
 #include "base/utf.h"
-#include "disk/blockmap.h"
+#include "disk/blocktable.h"
 #include "disk/vhd_format.h"
 
 #define SECTOR 512u
@@ -28,10 +28,7 @@
 
 struct vhd {
 	struct blockmap m;
-	uint64_t table;
-	uint64_t nblocks;
-	uint32_t block_size;
-	uint32_t bitmap_size; /* before each block, whole sectors */
+	struct blocktable t; /* head: a bitmap in whole sectors */
 	bool differencing;
 };
 
@@ -97,31 +94,27 @@ static int vhd_lookup(struct blockmap *m, uint64_t off, struct piece *out,
 	struct error *e)
 {
 	struct vhd *v = (struct vhd *)m;
-	uint64_t i = off / v->block_size, at, sector, run;
-	uint8_t b[4] = { 0 };
-	uint32_t n;
-	bool set;
-	int r = source_pread(m->meta, b, sizeof(b), v->table + i * 4, e);
+	uint64_t bs = v->t.block_size, i = off / bs, at, sector, run;
+	bool here, set;
+	int r = blocktable_get(m, &v->t, i, &here, &at, e);
 
 	if (r)
 		return r;
-	n = get_be32(b);
-	*out = (struct piece){ .off = i * v->block_size,
-		.len = v->block_size,
+	*out = (struct piece){ .off = i * bs,
+		.len = bs,
 		.kind = v->differencing ? PIECE_PARENT : PIECE_ZERO };
-	if (n == VHD_UNALLOCATED)
+	if (!here)
 		return 0;
-	at = (uint64_t)n * SECTOR;
 	out->src = m->file;
-	out->src_off = at + v->bitmap_size;
+	out->src_off = at + v->t.head;
 	out->kind = PIECE_DATA;
 	/* A dynamic disk's bitmap marks what was ever written; the rest of the
 	 * block is zeros on disk anyway, and qemu does not look. */
 	if (!v->differencing)
 		return 0;
-	sector = off % v->block_size / SECTOR;
-	r = blockmap_bits(m, at, sector, v->block_size / SECTOR - sector, true,
-		&set, &run, e);
+	sector = off % bs / SECTOR;
+	r = blockmap_bits(m, at, sector, bs / SECTOR - sector, true, &set, &run,
+		e);
 	if (r)
 		return r;
 	out->off += sector * SECTOR;
@@ -136,33 +129,6 @@ static const struct blockmap_ops vhd_map = {
 	.name = "vhd",
 	.lookup = vhd_lookup,
 };
-
-static int scan(struct vhd *v, const struct finding_sink *findings,
-	struct error *e)
-{
-	struct tally t = { .file_size = v->m.file->size };
-	uint8_t buf[4096];
-
-	for (uint64_t i = 0; i < v->nblocks && t.inside <= t.file_size;
-		i += sizeof(buf) / 4) {
-		size_t n = (size_t)u64_min(sizeof(buf) / 4, v->nblocks - i);
-		int r = source_pread(v->m.meta, buf, n * 4, v->table + i * 4, e);
-
-		if (r)
-			return r;
-		for (size_t k = 0; k < n; k++) {
-			uint32_t b = get_be32(buf + k * 4);
-			/* Tools end the file with the last block's data. */
-			uint64_t len = u64_min(v->block_size,
-				v->m.s.size - (i + k) * v->block_size);
-
-			if (b != VHD_UNALLOCATED)
-				tally_add(&t, (uint64_t)b * SECTOR,
-					v->bitmap_size + len);
-		}
-	}
-	return tally_end(&t, "vhd", findings, e);
-}
 
 /* --- parents --- */
 
@@ -255,6 +221,8 @@ static int open_fixed(const struct disk_open_args *args, uint64_t size,
 static int check_header(const struct vhd_header *h, uint64_t at, uint64_t size,
 	uint64_t file_size, struct vhd *v, struct error *e)
 {
+	uint32_t block_size;
+
 	if (memcmp(h->cookie, VHD_HEADER_COOKIE, 8) != 0)
 		return error_at(e, ERR_CORRUPT, at,
 			"vhd: no header where the footer says");
@@ -266,30 +234,24 @@ static int check_header(const struct vhd_header *h, uint64_t at, uint64_t size,
 			"vhd: header version %u.%u",
 			be32_get(h->version) >> 16,
 			be32_get(h->version) & 0xffff);
-	v->block_size = be32_get(h->block_size);
-	if (!is_pow2(v->block_size) || v->block_size < SECTOR)
+	block_size = be32_get(h->block_size);
+	if (!is_pow2(block_size) || block_size < SECTOR)
 		return error_at(e, ERR_CORRUPT, at + 32,
 			"vhd: block size %u is not a power of two from 512",
-			v->block_size);
-	if (v->block_size > LIMIT_CONTAINER_BLOCK)
+			block_size);
+	if (block_size > LIMIT_CONTAINER_BLOCK)
 		return error_at(e, ERR_LIMIT, at + 32, "vhd: block size %u",
-			v->block_size);
-	/* One bit a sector, in whole sectors. */
-	v->bitmap_size = (uint32_t)round_up(div_ceil(v->block_size / SECTOR, 8),
-		SECTOR);
-	v->nblocks = be32_get(h->max_entries);
-	if (div_ceil(size, v->block_size) > v->nblocks)
-		return error_at(e, ERR_CORRUPT, at + 28,
-			"vhd: %" PRIu64 " blocks cannot hold the disk of %" PRIu64
-			" bytes", v->nblocks, size);
-	v->nblocks = div_ceil(size, v->block_size);
-	v->table = be64_get(h->table_offset);
-	if (!range_inside(v->table, v->nblocks * 4, file_size))
-		return error_at(e, ERR_CORRUPT, at + 16,
-			"vhd: the block table at %" PRIu64
-			" is outside the file of %" PRIu64 " bytes",
-			v->table, file_size);
-	return 0;
+			block_size);
+	v->t = (struct blocktable){ .name = "vhd",
+		.big_endian = true,
+		.none = VHD_UNALLOCATED,
+		.at = be64_get(h->table_offset),
+		.nblocks = be32_get(h->max_entries),
+		.block_size = block_size,
+		.unit = SECTOR,
+		/* One bit a sector, in whole sectors. */
+		.head = round_up(div_ceil(block_size / SECTOR, 8), SECTOR) };
+	return blocktable_check(&v->t, size, file_size, at + 28, at + 16, e);
 }
 
 static int open_sparse(const struct disk_open_args *args,
@@ -322,15 +284,15 @@ static int open_sparse(const struct disk_open_args *args,
 		return r;
 	owner = &v->m.s;
 	v->differencing = be32_get(f->type) == VHD_DIFFERENCING;
-	r = scan(v, args->findings, e);
+	r = blocktable_scan(&v->m, &v->t, args->findings, e);
 	if (!r && v->differencing)
 		r = open_parent(v, args, &h, info, e);
 	if (r)
 		return r;
 	snprintf(info->detail, sizeof(info->detail),
-		"%s, %u KiB blocks, creator '%.4s'",
+		"%s, %" PRIu64 " KiB blocks, creator '%.4s'",
 		v->differencing ? "differencing" : "dynamic",
-		v->block_size / 1024, f->creator);
+		v->t.block_size / KIB, f->creator);
 	*out = steal_ptr(owner);
 	return 0;
 }
