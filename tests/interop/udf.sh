@@ -3,6 +3,8 @@
 # UDF: empty ones by mkudffs compared with blkid and udfinfo; full ones by genisoimage with what they were made from and with
 # 7-Zip; those of tests/tools/mkudf.py (every kind of partition, descriptor and extent) with what is in them and with GRUB's
 # driver; bridge discs; import and export. (Those that Linux wrote: tests/golden/udf.sh.)
+# many small files: in memory, where it can be
+[ ! -w /dev/shm ] || export TMPDIR=${TMPDIR:-/dev/shm}
 . "$(dirname "$0")/../lib.sh"
 need mkudffs udfinfo blkid genisoimage 7z grub-mount python3 jq
 need_root
