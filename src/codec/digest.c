@@ -121,6 +121,30 @@ uint64_t checksum64(const void *data, size_t len)
 	return XXH3_64bits(data, len);
 }
 
+struct checksum64 *checksum64_new(void)
+{
+	XXH3_state_t *s = XXH3_createState();
+
+	if (s)
+		XXH3_64bits_reset(s);
+	return (struct checksum64 *)s;
+}
+
+void checksum64_free(struct checksum64 *c)
+{
+	XXH3_freeState((XXH3_state_t *)c);
+}
+
+void checksum64_add(struct checksum64 *c, const void *data, size_t len)
+{
+	XXH3_64bits_update((XXH3_state_t *)c, data, len);
+}
+
+uint64_t checksum64_finish(const struct checksum64 *c)
+{
+	return XXH3_64bits_digest((const XXH3_state_t *)c);
+}
+
 static XXH128_hash_t block_hash(const uint8_t *p, size_t n, uint64_t off)
 {
 	return XXH3_128bits_withSeed(p, n, off / DISK_DIGEST_BLOCK);

@@ -55,6 +55,12 @@ void sha256_finish(struct sha256 *h, struct oid *out);
 
 /* Checksum of frames and index files (XXH3-64, seed 0). */
 uint64_t checksum64(const void *data, size_t len);
+/* The same in pieces; heap-allocated, NULL when out of memory. */
+struct checksum64;
+struct checksum64 *checksum64_new(void);
+void checksum64_free(struct checksum64 *c); /* NULL is fine */
+void checksum64_add(struct checksum64 *c, const void *data, size_t len);
+uint64_t checksum64_finish(const struct checksum64 *c);
 
 /* The disk digest: the same for the same virtual disk whatever container or
  * layout carried it, at memory speed, zero blocks for free, in any order.

@@ -8,19 +8,54 @@
 #include <sys/random.h>
 #include "store/store_internal.h"
 
-int store_put_index(struct store *s, const struct buf *data, char *name,
-	struct error *e)
+struct emit {
+	struct store *s;
+	struct backend_upload *u;
+};
+
+static int random_name(char *path, size_t size, struct error *e)
 {
 	uint8_t rnd[16];
-	char hex[33], path[64];
+	char hex[33];
 
 	if (getrandom(rnd, sizeof(rnd), 0) != sizeof(rnd))
 		return error_errno(e, "random numbers");
-	hex_encode(rnd, 16, hex);
-	snprintf(path, sizeof(path), "index/%s.idx", hex);
-	if (name)
-		snprintf(name, 48, "%s.idx", hex);
-	return s->be->ops->put(s->be, path, data->data, data->len, e);
+	snprintf(path, size, "index/%s.idx", hex_encode(rnd, 16, hex));
+	return 0;
+}
+
+int store_put_index(struct store *s, const struct buf *data, struct error *e)
+{
+	char path[64];
+	int r = random_name(path, sizeof(path), e);
+
+	return r ? r : s->be->ops->put(s->be, path, data->data, data->len, e);
+}
+
+static int emit(void *ctx, const void *data, size_t len, uint64_t off,
+	struct error *e)
+{
+	struct emit *m = ctx;
+
+	return m->s->be->ops->upload_write(m->u, data, len, off, e);
+}
+
+int store_put_merged(struct store *s, const struct index *const *ix, size_t n,
+	const struct index_filter *filter, struct error *e)
+{
+	struct emit m = { .s = s };
+	char path[64];
+	int r = random_name(path, sizeof(path), e);
+
+	if (!r)
+		r = s->be->ops->upload_start(s->be, &m.u, e);
+	if (r)
+		return r;
+	r = index_merge(ix, n, filter, emit, &m, e);
+	if (!r)
+		return s->be->ops->upload_finish(m.u, path, e);
+	s->be->ops->upload_abort(m.u);
+	return r;
 }
 
 static int by_size(const void *a, const void *b)
@@ -48,7 +83,6 @@ static size_t choose(const struct index *const *ix, size_t n)
 static int merge(struct store *s, struct snapshot *sn, struct error *e)
 {
 	AUTO_FREE const struct index **ix = calloc(sn->n, sizeof(*ix));
-	AUTO_BUF out = BUF_INIT;
 	size_t k;
 	int r;
 
@@ -62,9 +96,7 @@ static int merge(struct store *s, struct snapshot *sn, struct error *e)
 	for (size_t i = 0; i < k; i++)
 		if (index_check(ix[i], e))
 			return ERR_DAMAGED;
-	r = index_merge(ix, k, NULL, &out, e);
-	if (!r)
-		r = store_put_index(s, &out, NULL, e);
+	r = store_put_merged(s, ix, k, NULL, e);
 	for (size_t i = 0; !r && i < k; i++) {
 		char path[64];
 

@@ -421,11 +421,8 @@ int gc_replace(struct census *c, const uint64_t *drop, const struct gc_plan *p,
 		old[i] = 1;
 		if (left) {
 			struct index_filter f = { keep_pack, keep_entry, &x };
-			AUTO_BUF out = BUF_INIT;
 
-			r = index_merge(&ix, 1, &f, &out, e);
-			if (!r)
-				r = store_put_index(s, &out, NULL, e);
+			r = store_put_merged(s, &ix, 1, &f, e);
 		}
 	}
 	for (size_t i = 0; i < sn->n && !r; i++)

@@ -116,7 +116,7 @@ int index_check(const struct index *ix, struct error *e)
 	return 0;
 }
 
-static uint32_t top_bits(const uint8_t *id, unsigned bits)
+uint32_t index_top_bits(const uint8_t *id, unsigned bits)
 {
 	return bits ? get_be32(id) >> (32 - bits) : 0;
 }
@@ -126,7 +126,7 @@ static uint32_t top_bits(const uint8_t *id, unsigned bits)
 static void bucket(const struct index_section *s, const uint8_t *id,
 	uint64_t *lo, uint64_t *hi)
 {
-	uint32_t b = top_bits(id, s->bits);
+	uint32_t b = index_top_bits(id, s->bits);
 
 	*hi = u64_min(get_le32(s->fanout + 4 * (size_t)b + 4), s->n);
 	*lo = u64_min(get_le32(s->fanout + 4 * (size_t)b), *hi);
@@ -168,6 +168,23 @@ bool index_find(const struct index *ix, enum object_space space,
 	return true;
 }
 
+unsigned index_fanout_bits(uint64_t objects)
+{
+	unsigned bits = 0;
+
+	while (bits < 24 && objects >> (bits + 4))
+		bits++;
+	return bits;
+}
+
+void index_header_seal(struct index_header *h)
+{
+	memcpy(h->magic, INDEX_MAGIC, 8);
+	h->format = le32_make(STORE_FORMAT);
+	h->header_checksum = le64_make(checksum64(h,
+		offsetof(struct index_header, header_checksum)));
+}
+
 static int entry_cmp(const void *a, const void *b)
 {
 	const struct index_entry *x = a, *y = b;
@@ -201,15 +218,12 @@ int index_build_encode(struct index_build *b, struct buf *out,
 	buf_add(out, b->frames, b->nframes * sizeof(*b->frames));
 	section = b->entries;
 	for (int s = 0; s < 2; s++) {
-		unsigned bits = 0;
+		unsigned bits = index_fanout_bits(count[s]);
 		uint64_t at = 0;
 
-		/* about 16 ids a bucket */
-		while (bits < 24 && count[s] >> (bits + 4))
-			bits++;
 		for (uint64_t v = 0; v <= UINT64_C(1) << bits; v++) {
 			while (at < count[s] && v < UINT64_C(1) << bits &&
-				top_bits(section[at].id.b, bits) < v)
+				index_top_bits(section[at].id.b, bits) < v)
 				at++;
 			buf_le32(out, v == UINT64_C(1) << bits
 					      ? (uint32_t)count[s]
@@ -236,91 +250,11 @@ int index_build_encode(struct index_build *b, struct buf *out,
 	if (out->oom)
 		return error_nomem(e);
 	h = (void *)(out->data + start);
-	memcpy(h->magic, INDEX_MAGIC, 8);
-	h->format = le32_make(STORE_FORMAT);
 	h->packs = le32_make(b->npacks);
 	h->frames = le32_make(b->nframes);
 	h->size = le64_make(out->len - start);
 	h->body_checksum = le64_make(checksum64(out->data + start + sizeof(*h),
 		out->len - start - sizeof(*h)));
-	h->header_checksum = le64_make(checksum64(h,
-		offsetof(struct index_header, header_checksum)));
+	index_header_seal(h);
 	return 0;
-}
-
-int index_merge(const struct index *const *ix, size_t n,
-	const struct index_filter *filter, struct buf *out, struct error *e)
-{
-	struct index_build b = { 0 };
-	uint64_t packs = 0, frames = 0, entries = 0;
-	AUTO_FREE struct index_pack *pk = NULL;
-	AUTO_FREE struct index_frame *fr = NULL;
-	AUTO_FREE struct index_entry *en = NULL;
-	AUTO_FREE uint32_t *frame_map = NULL;
-	AUTO_FREE uint32_t *pack_map = NULL;
-
-	for (size_t i = 0; i < n; i++) {
-		packs += ix[i]->npacks;
-		frames += ix[i]->nframes;
-		entries += ix[i]->sec[0].n + ix[i]->sec[1].n;
-	}
-	if (packs > UINT32_MAX || frames >= UINT32_MAX || entries > UINT32_MAX)
-		return error_set(e, ERR_LIMIT, "over 2^32 objects in an index");
-	pk = calloc(packs + 1, sizeof(*pk));
-	fr = calloc(frames + 1, sizeof(*fr));
-	en = calloc(entries + 1, sizeof(*en));
-	frame_map = calloc(frames + 1, sizeof(*frame_map));
-	pack_map = calloc(packs + 1, sizeof(*pack_map));
-	if (!pk || !fr || !en || !frame_map || !pack_map)
-		return error_nomem(e);
-	b.packs = pk;
-	b.frames = fr;
-	b.entries = en;
-	for (size_t i = 0; i < n; i++) {
-		const struct index *x = ix[i];
-
-		for (uint32_t p = 0; p < x->npacks; p++) {
-			bool dup = false;
-
-			/* A crash may leave a pack listed in two indexes. */
-			for (uint32_t q = 0; q < b.npacks && !dup; q++)
-				dup = !memcmp(b.packs[q].id, x->packs[p].id,
-					16);
-			pack_map[p] = UINT32_MAX;
-			if (dup || (filter &&
-				!filter->pack(filter->ctx,
-					x->packs[p].id)))
-				continue;
-			pack_map[p] = b.npacks;
-			b.packs[b.npacks++] = x->packs[p];
-		}
-		for (uint32_t f = 0; f < x->nframes; f++) {
-			uint32_t p = le32_get(x->frames[f].pack);
-
-			frame_map[f] = UINT32_MAX;
-			if (p >= x->npacks || pack_map[p] == UINT32_MAX)
-				continue;
-			frame_map[f] = b.nframes;
-			b.frames[b.nframes] = x->frames[f];
-			b.frames[b.nframes++].pack = le32_make(pack_map[p]);
-		}
-		for (int s = 0; s < 2; s++)
-			for (uint64_t k = 0; k < x->sec[s].n; k++) {
-				const struct index_loc *l = &x->sec[s].locs[k];
-				uint32_t f = le32_get(l->frame);
-				struct index_entry *t;
-
-				if (f >= x->nframes ||
-					frame_map[f] == UINT32_MAX ||
-					(filter && !filter->entry(filter->ctx,
-						i, (enum object_space)s, k)))
-					continue;
-				t = &b.entries[b.nentries++];
-				memcpy(t->id.b, x->sec[s].ids + 32 * k, 32);
-				t->frame = frame_map[f];
-				t->off = le32_get(l->off);
-				t->len_kind = le32_get(l->len_kind);
-			}
-	}
-	return index_build_encode(&b, out, e);
 }

@@ -62,9 +62,20 @@ struct index_build {
 int index_build_encode(struct index_build *b, struct buf *out,
 	struct error *e);
 
+/* The fan-out's bits for so many objects: about 16 ids a bucket. */
+unsigned index_fanout_bits(uint64_t objects);
+uint32_t index_top_bits(const uint8_t *id, unsigned bits);
+/* Magic, format and the header's own checksum: the last to be filled in. */
+void index_header_seal(struct index_header *h);
+
 /* Merges indexes into one. The filter (NULL: everything) tells which packs and
- * which entries (of the i-th index) to take over; an object that several packs
- * hold is listed once. */
+ * which entries (of the i-th index) to take over, the same each time it is
+ * asked; an object that several packs hold is listed once. emit gets the new
+ * file piece by piece, without gaps, and the header at 0 last. LIMIT (over 2^32
+ * frames or objects), DAMAGED (ids out of order), NOMEM, what emit returns.
+ * Memory: 4 bytes a frame, a quarter byte an object. */
+typedef int (*index_emit_fn)(void *ctx, const void *data, size_t len,
+	uint64_t off, struct error *e);
 struct index_filter {
 	bool (*pack)(void *ctx, const uint8_t pack_id[16]);
 	bool (*entry)(void *ctx, size_t i, enum object_space space,
@@ -72,7 +83,8 @@ struct index_filter {
 	void *ctx;
 };
 int index_merge(const struct index *const *ix, size_t n,
-	const struct index_filter *filter, struct buf *out, struct error *e);
+	const struct index_filter *filter, index_emit_fn emit, void *ctx,
+	struct error *e);
 
 static inline uint32_t loc_len(const struct index_loc *l)
 {

@@ -107,8 +107,9 @@ int writer_put_frame(struct writer *w, const void *stored, size_t len,
 	uint32_t raw_len, const struct frame_item *items, size_t n,
 	struct error *e);
 
-/* Publishes an encoded index under a new name; name (48 bytes) may be NULL. */
-int store_put_index(struct store *s, const struct buf *data, char *name,
-	struct error *e);
+/* Publishes an encoded index, or the merge of some, under a new name. */
+int store_put_index(struct store *s, const struct buf *data, struct error *e);
+int store_put_merged(struct store *s, const struct index *const *ix, size_t n,
+	const struct index_filter *filter, struct error *e);
 
 #endif

@@ -239,7 +239,6 @@ static int publish_pending(struct writer *w, struct error *e)
 	AUTO_FREE struct index *ix = calloc(n + 1, sizeof(*ix));
 	AUTO_FREE const struct index **ptr = calloc(n + 1, sizeof(*ptr));
 	struct backend *be = w->store->be;
-	AUTO_BUF out = BUF_INIT;
 	size_t opened = 0;
 	int r = ix && ptr ? 0 : error_nomem(e);
 
@@ -249,10 +248,10 @@ static int publish_pending(struct writer *w, struct error *e)
 		ptr[opened] = &ix[opened];
 	}
 	if (!r)
-		r = index_merge(ptr, n, NULL, &out, e);
+		r = store_put_merged(w->store, ptr, n, NULL, e);
 	for (size_t i = 0; ix && i < opened; i++)
 		index_close(be, &ix[i]);
-	return r ? r : store_put_index(w->store, &out, NULL, e);
+	return r;
 }
 
 /* With the lock held and no write under way: closes the pack and, if it is
@@ -291,7 +290,7 @@ static int finish_pack(struct writer *w, bool last, struct error *e)
 	r = w->store->be->ops->upload_finish(u, name, e);
 	if (!r)
 		r = last && !w->pending.len
-			    ? store_put_index(w->store, &ix, NULL, e)
+			    ? store_put_index(w->store, &ix, e)
 			    : put_pending(w, &ix, e);
 	if (!r && last && w->pending.len)
 		r = publish_pending(w, e);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include "store/index.h"
 #include "store/store.h"
 
 static char dir[64];
@@ -131,11 +132,161 @@ static void test_refs(void **state)
 	backend_close(be);
 }
 
+/* --- merging indexes --- */
+
+struct made {
+	struct backend be;
+	struct buf bytes;
+	struct index ix;
+};
+
+static int made_map(struct backend *b, const char *name, const void **out,
+	size_t *out_len, struct error *e)
+{
+	struct made *m = (struct made *)b;
+
+	(void)name;
+	(void)e;
+	*out = m->bytes.data;
+	*out_len = m->bytes.len;
+	return 0;
+}
+
+static void made_unmap(struct backend *b, const void *p, size_t len)
+{
+	(void)b;
+	(void)p;
+	(void)len;
+}
+
+static const struct backend_ops made_ops = { .map = made_map,
+	.unmap = made_unmap };
+
+/* Objects [from, to), the even ones content; pack "p" holds them all. */
+static void make_index(struct made *m, char p, unsigned from, unsigned to)
+{
+	struct index_pack pack = { .frames = le32_make(1) };
+	struct index_frame frame = { .raw_len = le32_make(1000000),
+		.stored_len = le32_make(10) };
+	struct index_entry en[400];
+	struct index_build b = { .packs = &pack,
+		.npacks = 1,
+		.frames = &frame,
+		.nframes = 1,
+		.entries = en,
+		.nentries = to - from };
+	struct error e = { 0 };
+
+	memset(m, 0, sizeof(*m));
+	m->be.ops = &made_ops;
+	memset(pack.id, p, 16);
+	for (unsigned i = from; i < to; i++) {
+		en[i - from] = (struct index_entry){ .off = i * 10,
+			.len_kind = 10u | (uint32_t)(i % 2 ? OBJ_TREE
+							   : OBJ_BLOB) << 24 };
+		sha256(&i, sizeof(i), &en[i - from].id);
+	}
+	assert_int_equal(index_build_encode(&b, &m->bytes, &e), 0);
+	assert_int_equal(index_open(&m->be, "x", &m->ix, &e), 0);
+}
+
+static int to_buf(void *ctx, const void *data, size_t len, uint64_t off,
+	struct error *e)
+{
+	struct buf *b = ctx;
+
+	(void)e;
+	if (!b->len)
+		buf_zero(b, sizeof(struct index_header));
+	if (off == b->len)
+		buf_add(b, data, len);
+	else
+		memcpy(b->data + off, data, len);
+	return 0;
+}
+
+static bool not_q(void *ctx, const uint8_t id[16])
+{
+	(void)ctx;
+	return *id != 'q';
+}
+
+static bool not_first(void *ctx, size_t i, enum object_space space,
+	uint64_t pos)
+{
+	(void)ctx;
+	(void)i;
+	return space != SPACE_CONTENT || pos;
+}
+
+static uint64_t merged(struct made *const *in, size_t n,
+	const struct index_filter *f, unsigned to)
+{
+	struct made out = { .be = { &made_ops } };
+	const struct index *ix[4];
+	struct error e = { 0 };
+	uint64_t pos, found = 0;
+
+	for (size_t i = 0; i < n; i++)
+		ix[i] = &in[i]->ix;
+	assert_int_equal(index_merge(ix, n, f, to_buf, &out.bytes, &e), 0);
+	assert_int_equal(index_open(&out.be, "m", &out.ix, &e), 0);
+	assert_int_equal(index_check(&out.ix, &e), 0);
+	for (unsigned i = 0; i < to; i++) {
+		enum object_space s = i % 2 ? SPACE_RECORD : SPACE_CONTENT;
+		struct oid id;
+
+		sha256(&i, sizeof(i), &id);
+		if (!index_find(&out.ix, s, &id, &pos))
+			continue;
+		assert_int_equal(le32_get(out.ix.sec[s].locs[pos].off), i * 10);
+		found++;
+	}
+	assert_int_equal(found, out.ix.sec[0].n + out.ix.sec[1].n);
+	buf_release(&out.bytes);
+	return found;
+}
+
+static void test_merge(void **state)
+{
+	static struct made a, b, q, again;
+	struct made *all[] = { &a, &b, &q, &again };
+	const struct index_filter no_q = { not_q, not_first, NULL };
+	const struct index *ix = &a.ix;
+	AUTO_BUF sink = BUF_INIT;
+	struct error e = { 0 };
+	uint8_t id[32];
+	uint8_t *ids;
+
+	(void)state;
+	make_index(&a, 'a', 0, 300);
+	make_index(&b, 'b', 250, 500);
+	make_index(&q, 'q', 400, 600);
+	make_index(&again, 'a', 0, 300); /* a pack that is listed twice */
+	assert_int_equal(merged(all, 1, NULL, 700), 300);
+	assert_int_equal(merged(all, 3, NULL, 700), 600);
+	assert_int_equal(merged(all, 4, NULL, 700), 600);
+	/* each of the two loses its first entry of content */
+	assert_in_range(merged(all, 3, &no_q, 700), 498, 499);
+	assert_int_equal(merged(all, 0, NULL, 700), 0);
+
+	/* out of order: not copied, and not lost */
+	ids = a.bytes.data + (a.ix.sec[0].ids - a.bytes.data);
+	memcpy(id, ids, 32);
+	memcpy(ids, ids + 32, 32);
+	memcpy(ids + 32, id, 32);
+	assert_int_equal(index_merge(&ix, 1, NULL, to_buf, &sink, &e),
+		ERR_DAMAGED);
+	for (int i = 0; i < 4; i++)
+		buf_release(&all[i]->bytes);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_round_trip, setup,
 			teardown),
+		cmocka_unit_test(test_merge),
 		cmocka_unit_test_setup_teardown(test_refs, setup, teardown),
 	};
 
