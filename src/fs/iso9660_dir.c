@@ -8,6 +8,7 @@
 #include "base/checked.h"
 #include "base/limits.h"
 #include "base/utf.h"
+#include "fs/days.h"
 
 static const struct iso_record *as_record(const uint8_t *rec)
 {
@@ -50,18 +51,6 @@ struct view iso_system_use(const uint8_t *rec)
 }
 
 /* --- dates --- */
-
-static int64_t days_from_civil(int64_t y, unsigned m, unsigned d)
-{
-	int64_t era;
-	unsigned yoe, doy;
-
-	y -= m <= 2;
-	era = y / 400; /* years here are from 0 on */
-	yoe = (unsigned)(y - era * 400);
-	doy = (153 * (m > 2 ? m - 3 : m + 9) + 2) / 5 + d - 1;
-	return era * 146097 + yoe * 365 + yoe / 4 - yoe / 100 + doy - 719468;
-}
 
 static int64_t date(int64_t y, unsigned mo, unsigned d, unsigned h,
 	unsigned mi, unsigned s, int8_t zone)

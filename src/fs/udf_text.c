@@ -5,6 +5,7 @@
 #include <string.h>
 #include "base/checked.h"
 #include "base/limits.h"
+#include "fs/days.h"
 #include "fs/label.h"
 
 /* ECMA-167 3/7.2.6: the CRC of ITU-T V.41, polynomial 0x1021, from zero. Four
@@ -147,18 +148,6 @@ size_t udf_name(const uint8_t *in, size_t n, uint8_t *out)
 	for (int shift = 12; shift >= 0; shift -= 4)
 		out[len++] = (uint8_t)hex[crc >> shift & 15];
 	return len + part_of_name(in, width, dot, units, out + len, &changed);
-}
-
-static int64_t days_from_civil(int64_t y, unsigned m, unsigned d)
-{
-	int64_t era;
-	unsigned yoe, doy;
-
-	y -= m <= 2;
-	era = (y >= 0 ? y : y - 399) / 400;
-	yoe = (unsigned)(y - era * 400);
-	doy = (153 * (m > 2 ? m - 3 : m + 9) + 2) / 5 + d - 1;
-	return era * 146097 + yoe * 365 + yoe / 4 - yoe / 100 + doy - 719468;
 }
 
 /* ECMA-167 1/7.3. The zone is minutes in 12 bits, -2047 where not known. */
