@@ -18,6 +18,9 @@
 
 #define SHARDS 64
 
+/* Of a frame's table; over 7,000 objects. */
+#define TABLE_ROOM (32u * 1024)
+
 struct claim_set {
 	pthread_mutex_t lock;
 	struct oid *slots; /* open addressing; zero: free */
@@ -55,8 +58,10 @@ struct packer {
 	struct writer *w;
 	size_t frame_size;
 	ZSTD_CCtx *cctx;
-	struct buf bytes; /* the objects */
-	struct buf raw;	  /* the frame: table and objects */
+	/* Room for the table, then the objects. The table ends where they
+	 * begin, so that the frame is one piece and nothing is copied. */
+	struct buf bytes;
+	size_t table_len;
 	struct buf stored;
 	VEC(struct frame_item) pending;
 };
@@ -413,35 +418,45 @@ void packer_close(struct packer *p)
 	}
 	ZSTD_freeCCtx(p->cctx);
 	buf_release(&p->bytes);
-	buf_release(&p->raw);
 	buf_release(&p->stored);
 	vec_release(&p->pending);
 	free(p);
 }
 
+static uint32_t objects_len(const struct packer *p)
+{
+	return (uint32_t)(p->bytes.len ? p->bytes.len - TABLE_ROOM : 0);
+}
+
+/* Bytes of an object's entry in the table. */
+static size_t entry_len(uint32_t len_kind)
+{
+	return len_kind >> 24 == OBJ_CHUNKS ? 36 : 4;
+}
+
 int packer_flush(struct packer *p, struct error *e)
 {
-	size_t table;
+	size_t table = p->table_len;
+	uint8_t *raw = p->bytes.data + TABLE_ROOM - table, *at = raw;
+	uint32_t raw_len = (uint32_t)table + objects_len(p);
 	int r;
 
 	if (!p->pending.len)
 		return 0;
-	buf_clear(&p->raw);
-	buf_le32(&p->raw, (uint32_t)p->pending.len);
+	put_le32(at, (uint32_t)p->pending.len);
+	at += 4;
 	for (size_t i = 0; i < p->pending.len; i++) {
-		buf_le32(&p->raw, p->pending.items[i].len_kind);
-		if (p->pending.items[i].len_kind >> 24 == OBJ_CHUNKS)
-			buf_add(&p->raw, p->pending.items[i].id.b, 32);
+		const struct frame_item *t = &p->pending.items[i];
+
+		put_le32(at, t->len_kind);
+		if (entry_len(t->len_kind) > 4)
+			memcpy(at + 4, t->id.b, 32);
+		at += entry_len(t->len_kind);
 	}
-	table = p->raw.len;
-	buf_add(&p->raw, p->bytes.data, p->bytes.len);
-	if (p->raw.oom)
-		return error_nomem(e);
-	r = frame_encode(p->cctx, p->w->opt.level, p->raw.data, p->raw.len,
-		&p->stored, e);
+	r = frame_encode(p->cctx, p->w->opt.level, raw, raw_len, &p->stored, e);
 	if (!r)
-		r = append_frame(p->w, &p->stored, (uint32_t)p->raw.len,
-			p->pending.items, p->pending.len, (uint32_t)table, e);
+		r = append_frame(p->w, &p->stored, raw_len, p->pending.items,
+			p->pending.len, (uint32_t)table, e);
 	if (r)
 		return r;
 	p->pending.len = 0;
@@ -452,19 +467,27 @@ int packer_flush(struct packer *p, struct error *e)
 int packer_add(struct packer *p, enum object_kind kind, const struct oid *id,
 	const void *data, size_t len, struct error *e)
 {
+	uint32_t len_kind = (uint32_t)len | (uint32_t)kind << 24;
 	int r;
 
 	if (len > OBJECT_MAX)
 		return error_set(e, ERR_LIMIT, "an object of %zu bytes", len);
-	if (p->pending.len && p->bytes.len + len > p->frame_size + p->frame_size / 4) {
+	if (p->pending.len &&
+		(objects_len(p) + len > p->frame_size + p->frame_size / 4 ||
+			p->table_len + entry_len(len_kind) > TABLE_ROOM)) {
 		r = packer_flush(p, e);
 		if (r)
 			return r;
 	}
+	if (!p->pending.len) {
+		buf_zero(&p->bytes, TABLE_ROOM);
+		p->table_len = 4;
+	}
 	if (!vec_push(&p->pending, (struct frame_item){ .id = *id,
-			    .len_kind = (uint32_t)len | (uint32_t)kind << 24,
-			    .off = (uint32_t)p->bytes.len }))
+			    .len_kind = len_kind,
+			    .off = objects_len(p) }))
 		return error_nomem(e);
+	p->table_len += entry_len(len_kind);
 	buf_add(&p->bytes, data, len);
 	if (p->bytes.oom)
 		return error_nomem(e);
@@ -474,7 +497,7 @@ int packer_add(struct packer *p, enum object_kind kind, const struct oid *id,
 	if (kind == OBJ_BLOB || kind == OBJ_CHUNKS)
 		p->w->stats.new_blobs++;
 	pthread_mutex_unlock(&p->w->lock);
-	return p->bytes.len >= p->frame_size ? packer_flush(p, e) : 0;
+	return objects_len(p) >= p->frame_size ? packer_flush(p, e) : 0;
 }
 
 int packer_put_record(struct packer *p, enum object_kind kind,
