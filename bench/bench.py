@@ -257,6 +257,22 @@ def bench_containers():
         else:
             goal("import %s / raw" % k, s / base, 1.5)
         clean("c." + k, "q.raw")
+    # out, from a library that holds it
+    fresh_lib("lib")
+    run([S, "-q", "-L", lib("lib"), "import", raw])
+    peak, t = 0, {}
+    for k in ("raw", "qcow2", "vmdk", "vhd", "vhdx", "vdi", "vmdk-stream", "ova"):
+        f = os.path.join(D, "e." + k)
+        s, m = median(lambda: (clean("e." + k), settle()), [S, "-q", "-L", lib("lib"), "export", "base", "-o", f, "--format", k])
+        report("export", k, s, m)
+        t[k], peak = s, max(peak, m)
+        clean("e." + k)
+    q, _ = median(lambda: (clean("q.qcow2"), settle()), ["qemu-img", "convert", "-O", "qcow2", raw, D + "/q.qcow2"])
+    report("qemu-img convert from raw", "qcow2", q)
+    clean("q.qcow2")
+    goal("export qcow2 / export raw", t["qcow2"] / t["raw"], 1.2)
+    goal("qemu-img convert -O qcow2 / export qcow2", q / t["qcow2"], 1.5, at_least=True)
+    goal("peak memory of exports", peak, 200, "MiB")
 
 
 def quick(cmd, n=30):
