@@ -419,6 +419,18 @@ static int flush_output(int rc)
 	return rc;
 }
 
+/* What, and why; what is not said twice where the reason begins with it. */
+static void tell_failure(const struct cli *c, int code)
+{
+	const char *why = c->err.code ? c->err.msg : error_code_name(code);
+	size_t n = c->subject ? strlen(c->subject) : 0;
+
+	if (n && (strncmp(why, c->subject, n) != 0 || why[n] != ':'))
+		cli_error("%s: %s", c->subject, why);
+	else
+		cli_error("%s", why);
+}
+
 int main(int argc, char **argv)
 {
 	struct sigaction sa = { .sa_handler = on_signal };
@@ -459,9 +471,7 @@ int main(int argc, char **argv)
 	cli_progress_end(&c);
 	if (r < 0) {
 		if (!(r == ERR_IO && c.err.err == EPIPE))
-			cli_error("%s%s%s", c.subject ? c.subject : "",
-				c.subject ? ": " : "",
-				c.err.code ? c.err.msg : error_code_name(r));
+			tell_failure(&c, r);
 		if (r == ERR_CANCELLED)
 			r = 130;
 		else
