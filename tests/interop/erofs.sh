@@ -7,20 +7,12 @@ need mkfs.erofs setfattr blkid python3
 need_root
 
 mkdir src
-python3 - <<'END'
+PYTHONPATH=$TOP/tests/tools python3 - <<'END'
 import os, random
+from basetree import base
 r = random.Random(9)
 os.chdir("src")
-os.mkdir("many")
-for i in range(20000):
-    with open("many/f%05d" % i, "wb") as o:
-        o.write(b"%d" % i * (i % 40))
-deep = "."
-for i in range(60):
-    deep += "/d%d" % i
-    os.mkdir(deep)
-open(deep + "/bottom", "w").write("deep")
-os.mkdir("empty")
+base()
 os.mkdir("x")
 os.chdir("x")
 text = b"".join(b"line %d of something that packs\n" % (i * 7919 % 60000) for i in range(60000))
