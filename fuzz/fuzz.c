@@ -74,6 +74,15 @@ static int on_extent(void *ctx, const struct fs_extent *x)
 			!u64_add(x->dev_off, x->dev_len, &end)))
 		abort();
 	w->read_end = x->file_off + x->len;
+	if (w->fs->ops->check_data && x->kind != FS_EXTENT_INLINE) {
+		static const uint8_t data[3 * 4096];
+		uint64_t bad = 0;
+
+		if (w->fs->ops->check_data(w->fs, x->dev, x->dev_off, data,
+			    sizeof(data), &bad, NULL) == 1 &&
+			bad >= sizeof(data))
+			abort();
+	}
 	return w->calls++ >= MAX_CALLS;
 }
 

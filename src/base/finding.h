@@ -60,6 +60,8 @@ enum finding_severity {
 		"the volume has a boot catalog; this is an entry of it")       \
 	X(FILE_DAMAGED, "file-damaged", DAMAGE,                                \
 		"a file's metadata is damaged; its bytes are kept as blocks")  \
+	X(FILE_CHECKSUM, "file-checksum", DAMAGE,                              \
+		"a file's data does not match the file system's checksum")     \
 	X(FILE_UNREADABLE, "file-unreadable", WARNING,                         \
 		"a file's content cannot be decoded; its bytes are kept as "   \
 		"blocks")                                                      \

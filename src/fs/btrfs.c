@@ -50,6 +50,7 @@ static void btrfs_close(struct fs *fs)
 	vec_release(&b->subvols);
 	buf_release(&b->names);
 	free(b->decoded.data);
+	btrfs_sums_release(&b->sums);
 	free(b->stubs.slots);
 	free(b);
 }
@@ -207,5 +208,6 @@ const struct fs_ops fs_btrfs = {
 	.pread = btrfs_pread,
 	.xattrs = btrfs_xattrs,
 	.free_space = btrfs_free_space,
+	.check_data = btrfs_check_data,
 	.subvolumes = btrfs_subvolumes,
 };

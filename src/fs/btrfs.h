@@ -2,6 +2,7 @@
 /* Inside of the btrfs reader. The stack, each file seeing those above it:
  *
  *	btrfs_csum.c   checksums of the four kinds
+ *	btrfs_datasum.c those of data
  *	btrfs_super.c  superblocks and devices
  *	btrfs_chunk.c  logical addresses -> bytes of devices
  *	btrfs_tree.c   verified nodes, their cache, search and iteration
@@ -89,6 +90,23 @@ struct btrfs_node {
 	uint8_t data[];
 };
 
+/* A stripe of a data chunk, by its place on a device. */
+struct btrfs_sum_stripe {
+	uint32_t dev, col; /* dev as in fs_open_args; column of its data */
+	uint64_t off, len, data; /* data: columns of the chunk */
+	size_t chunk;
+};
+
+/* The checksums of data read last: those of [from, to), or that there are
+ * none. */
+struct btrfs_sums {
+	struct btrfs_root tree;
+	bool have_tree, have_map, none;
+	uint64_t from, to;
+	uint8_t *data;
+	VEC(struct btrfs_sum_stripe) map;
+};
+
 struct btrfs {
 	struct fs fs;
 	struct btrfs_super sb;
@@ -118,6 +136,7 @@ struct btrfs {
 		uint64_t disk, ram;
 		uint8_t *data;
 	} decoded;
+	struct btrfs_sums sums;
 };
 
 static inline struct btrfs *btrfs_of(struct fs *fs)
@@ -138,6 +157,17 @@ bool btrfs_csum(unsigned type, const void *data, size_t len,
 /* Does a block carry its checksum over all that follows in its first 32
  * bytes? */
 bool btrfs_csum_ok(unsigned type, const uint8_t *block, size_t len);
+
+/* --- btrfs_datasum.c --- */
+
+/* Do the sectors that lie whole in [logical, +len) match their checksums? 1:
+ * one does not, *out_bad is where it begins, from logical; 0: they do, or have
+ * none; CORRUPT, IO (of the tree), NOMEM. */
+int btrfs_data_check(struct btrfs *b, uint64_t logical, const uint8_t *data,
+	size_t len, uint64_t *out_bad, struct error *e);
+int btrfs_check_data(struct fs *fs, uint32_t dev, uint64_t off,
+	const void *data, size_t len, uint64_t *out_bad, struct error *e);
+void btrfs_sums_release(struct btrfs_sums *s);
 
 /* --- btrfs_super.c --- */
 
@@ -333,6 +363,9 @@ int btrfs_xattrs(struct fs *fs, uint64_t id, fs_xattr_fn fn, void *ctx,
 
 /* --- btrfs_free.c --- */
 
+/* The tree of that number, from the root tree; CORRUPT where there is none. */
+int btrfs_tree_find(struct btrfs *b, uint64_t id, struct btrfs_root *out,
+	struct error *e);
 int btrfs_free_space(struct fs *fs, fs_range_fn fn, void *ctx, struct error *e);
 
 #endif

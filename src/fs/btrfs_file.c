@@ -293,8 +293,16 @@ static int decoded_get(struct btrfs *b, const struct fext *f, struct error *e)
 	if (!raw || !out)
 		return error_nomem(e);
 	for (uint32_t i = 0; i < copies; i++) {
+		uint64_t bad;
+
 		rc = btrfs_read_copy(b, raw, (size_t)f->disk_len, f->disk, i,
 			e);
+		/* without sums, or where they are lost, decoding will tell */
+		if (!rc && btrfs_data_check(b, f->disk, raw,
+				   (size_t)f->disk_len, &bad, NULL) == 1)
+			rc = error_set(e, ERR_CORRUPT, "btrfs: data at logical "
+				"address %" PRIu64 " does not match its "
+				"checksum", f->disk + bad);
 		if (!rc)
 			rc = btrfs_decode(f->compression, b->sb.sectorsize, raw,
 				(size_t)f->disk_len, out, (size_t)f->ram, e);

@@ -156,10 +156,10 @@ static int logical(const struct report *r, size_t *chunk, uint64_t at,
 	return 0;
 }
 
-static int find_extent_tree(struct btrfs *b, struct btrfs_root *out,
+int btrfs_tree_find(struct btrfs *b, uint64_t id, struct btrfs_root *out,
 	struct error *e)
 {
-	struct btrfs_key key = { .objectid = BTRFS_EXTENT_TREE,
+	struct btrfs_key key = { .objectid = id,
 		.type = BTRFS_ROOT_ITEM };
 	AUTO_PATH p = { 0 };
 	struct btrfs_disk_root d = { 0 };
@@ -170,12 +170,12 @@ static int find_extent_tree(struct btrfs *b, struct btrfs_root *out,
 	if (!rc || btrfs_key_cmp(&p.key, &key) != 0 ||
 		p.len < BTRFS_ROOT_ITEM_OLD)
 		return error_set(e, ERR_CORRUPT,
-			"btrfs: there is no extent tree");
+			"btrfs: there is no tree %" PRIu64, id);
 	memcpy(&d, p.data, BTRFS_ROOT_ITEM_OLD);
 	if (d.level >= BTRFS_MAX_LEVEL)
 		return error_set(e, ERR_CORRUPT,
-			"btrfs: extent tree: level %u", d.level);
-	*out = (struct btrfs_root){ BTRFS_EXTENT_TREE, le64_get(d.bytenr),
+			"btrfs: tree %" PRIu64 ": level %u", id, d.level);
+	*out = (struct btrfs_root){ id, le64_get(d.bytenr),
 		le64_get(d.generation), d.level };
 	return 0;
 }
@@ -251,7 +251,7 @@ int btrfs_free_space(struct fs *fs, fs_range_fn fn, void *ctx, struct error *e)
 	 * still calls free. */
 	if (rc || b->sb.log_root)
 		return rc;
-	rc = find_extent_tree(b, &tree, e);
+	rc = btrfs_tree_find(b, BTRFS_EXTENT_TREE, &tree, e);
 	if (!rc)
 		rc = unused(&r, &tree, false, e);
 	if (!rc)

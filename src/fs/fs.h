@@ -174,6 +174,14 @@ struct fs_ops {
 	/* Every range not in use, in any order. May be NULL: not known. */
 	int (*free_space)(struct fs *fs, fs_range_fn fn, void *ctx,
 		struct error *e);
+	/* Do bytes of files that stand on device dev at off match the checksums
+	 * that the file system keeps of them? 1: not, *out_bad says where
+	 * among them; 0: yes, or it has none there. CORRUPT, IO, NOMEM: could
+	 * not tell. Cheap where called with growing offsets. May be NULL: it
+	 * keeps none. */
+	int (*check_data)(struct fs *fs, uint32_t dev, uint64_t off,
+		const void *data, size_t len, uint64_t *out_bad,
+		struct error *e);
 	/* May be NULL: none. */
 	int (*subvolumes)(struct fs *fs, fs_subvolume_fn fn, void *ctx,
 		struct error *e);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/checked.h"
+#include "ops/datasum.h"
 #include "ops/ingest.h"
 #include "ops/ingest_change.h"
 #include "ops/treebuild.h"
@@ -163,11 +164,15 @@ int import_disks(struct writer *w, struct library *l,
 
 	if (!r)
 		r = cut_make(&s, a->findings, a->progress, &cut, e);
+	/* what a change leaves is the base's, which was looked at before */
+	if (!r && !a->changes)
+		r = datasum_open(&s, &cut, a->findings, &ia.sums, e);
 	if (!r && a->changes)
 		r = bring_changes(&ia, l, &s, a->findings, out, out_data_bytes,
 			e);
 	else if (!r)
 		r = bring_whole(&ia, &s, a->findings, out, out_data_bytes, e);
+	datasum_close(ia.sums);
 	for (size_t i = 0; a->out_reused_files && i < cut.files.len; i++)
 		*a->out_reused_files +=
 			(cut.files.items[i].flags & CUT_REUSED) != 0;

@@ -15,6 +15,7 @@ struct ingest_disk {
 };
 
 struct changed_disk; /* ops/ingest_change.h */
+struct datasum;
 
 struct ingest_args {
 	struct writer *writer;
@@ -25,6 +26,7 @@ struct ingest_args {
 	 * digest gains there by the files that ingest_rest reads; else NULL. */
 	const struct changed_disk *changes;
 	struct digest_acc *gains;
+	struct datasum *sums; /* ops/datasum.h; NULL: nothing to check */
 	unsigned threads; /* 0: one a processor, at most 16 */
 	const struct progress *progress;
 };

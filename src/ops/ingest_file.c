@@ -5,6 +5,7 @@
 #include <string.h>
 #include "base/checked.h"
 #include "base/limits.h"
+#include "ops/datasum.h"
 #include "ops/ingest_change.h"
 
 /* Files up to this are read once and kept for chunking. */
@@ -122,6 +123,9 @@ static int read_file(struct ingest_worker *w, const struct cut_file *f,
 				x->disk_off + in, e);
 		if (r)
 			return r;
+		if (digest && w->in->args->sums)
+			datasum_check(w->in->args->sums, f, x->disk,
+				x->disk_off + in, buf, (size_t)n);
 		buf += n;
 		off += n;
 	}

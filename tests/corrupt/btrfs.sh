@@ -91,6 +91,20 @@ def disk(ino):
     at, slot, data, n = items[5, ino, 108][0]
     return struct.unpack_from("<Q", image, at + data + 21)[0]
 
+def summed(at, new):
+    "bytes of data, in one sector, with a checksum that fits"
+    sector = at // 4096 * 4096
+    b = bytearray(image[sector:sector + 4096])
+    b[at - sector:at - sector + len(new)] = new
+    c = 0xffffffff
+    for x in b:
+        c = c >> 8 ^ crc_table[(c ^ x) & 255]
+    for node, slot, data, n in items[7, 2**64 - 10, 128]:
+        first = struct.unpack_from("<Q", image, node + 101 + 25 * slot + 9)[0]
+        if first <= sector < first + n // 4 * 4096:
+            return [(at, new)] + change(node, data + (sector - first) // 4096 * 4, struct.pack("<I", c ^ 0xffffffff))
+    assert False, at
+
 rows = [
     # superblock
     ("magic", change(SB, 0x40, b"x"), "not recognised"),
@@ -188,12 +202,13 @@ rows = [
     ("extent: overlap", item(5, sparse, 108, 45, le(8, 4 << 20)) if len(items[5, sparse, 108]) > 1 else change(SB, 0x12b, b"L"), "overlaps|label L"),
     ("inline: ram of 1 TiB", item(5, inline, 108, 8, le(8, 1 << 40)), "UNREADABLE: /inline .*large"),
     ("inline: too little data", item(5, inline, 108, 8, le(8, 50)), r" /inline\n", "!UNREADABLE"),
-    ("zlib data", [(disk(zl), b"\xff" * 32)], "UNREADABLE: /zlib .*bad zlib"),
-    ("lzo data", [(disk(lzo), b"\xff" * 32)], "UNREADABLE: /lzo/file .*lzo"),
-    ("lzo segment", [(disk(lzo) + 4, b"\xff" * 4)], "UNREADABLE: /lzo/file .*lzo segment"),
-    ("lzo stream", [(disk(lzo) + 8, b"\xff" * 64)], "UNREADABLE: /lzo/file .*bad lzo"),
-    ("zstd data", [(disk(zstd), b"\xff" * 32)], "UNREADABLE: /zstd/file .*bad zstd"),
-    ("zstd window", [(disk(zstd) + 5, b"\xff")], "/zstd/file"),
+    ("data checksum", [(disk(zl), b"\xff" * 32)], "UNREADABLE: /zlib .*does not match its checksum"),
+    ("zlib data", summed(disk(zl), b"\xff" * 32), "UNREADABLE: /zlib .*bad zlib"),
+    ("lzo data", summed(disk(lzo), b"\xff" * 32), "UNREADABLE: /lzo/file .*lzo"),
+    ("lzo segment", summed(disk(lzo) + 4, b"\xff" * 4), "UNREADABLE: /lzo/file .*lzo segment"),
+    ("lzo stream", summed(disk(lzo) + 8, b"\xff" * 64), "UNREADABLE: /lzo/file .*bad lzo"),
+    ("zstd data", summed(disk(zstd), b"\xff" * 32), "UNREADABLE: /zstd/file .*bad zstd"),
+    ("zstd window", summed(disk(zstd) + 5, b"\xff"), "/zstd/file"),
     # roots
     ("root: level", item(1, 256, 132, 238, b"\x09"), "fs-damaged: .*256: level 9", "/sub\n"),
     ("root: short", short(1, 256, 132, 200), "fs-damaged: .*256: 200 bytes", "/sub\n"),
