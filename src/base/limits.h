@@ -165,6 +165,10 @@
 #define LIMIT_ISO_CONTINUATIONS 64
 #define LIMIT_ISO_CONTINUATION 65536
 
+/* Names of hard-linked files of one image that are compared (48 bytes each), and
+ * directories that are read for it; beyond it every name is a file. */
+#define LIMIT_ISO_LINKS (1 << 18)
+
 /* UDF: descriptors of one sequence (real ones have about six; each extent of
  * them has at least 16), partitions and maps of one volume (the specification
  * allows two). */

@@ -156,6 +156,7 @@ static void iso_close(struct fs *fs)
 	source_unref(f->meta);
 	source_unref(f->src);
 	vec_release(&f->file.sections);
+	vec_release(&f->aliases);
 	buf_release(&f->link);
 	buf_release(&f->zf_block);
 	free(f);

@@ -5,6 +5,7 @@
  * iso9660_dir.c    directory records and their names
  * iso9660_rock.c   System Use Sharing Protocol and Rock Ridge
  * iso9660_zisofs.c transparently compressed files
+ * iso9660_link.c   names of one file
  * iso9660_boot.c   El Torito
  *
  * Sources: ECMA-119 (4th edition); IEEE P1281 (SUSP) and P1282 (Rock Ridge)
@@ -13,9 +14,8 @@
  * mount options.
  *
  * The id of a directory is the byte offset of its extent (where its "." record
- * lies), of anything else the byte offset of its (first) directory record. Two
- * names of one file are two ids: what the format has for hard links is a
- * number that most writers leave out, and Linux does not use it either.
+ * lies), of anything else the byte offset of its (first) directory record; of
+ * the first one where several are names of one file (iso9660_link.c).
  */
 #ifndef STRATA_FS_ISO9660_H
 #define STRATA_FS_ISO9660_H
@@ -63,6 +63,7 @@ struct iso_rock {
 	bool has_px, has_name, has_link, has_mtime, has_child, relocated;
 	bool sparse, damaged, has_er;
 	uint32_t mode, nlink, uid, gid; /* PX */
+	uint32_t serial;                /* the same; 0 = none */
 	uint32_t dev_high, dev_low;     /* PN */
 	int64_t mtime;                  /* TF */
 	uint32_t mtime_ns;
@@ -85,6 +86,11 @@ struct iso_file {
 	uint32_t zf_header;
 };
 
+/* A record that is a further name of the file of the first one. */
+struct iso_alias {
+	uint64_t rec, first;
+};
+
 struct iso {
 	struct fs fs;
 	struct source *src, *meta;
@@ -95,6 +101,9 @@ struct iso {
 	bool has_file;
 	struct iso_file file; /* the one asked for last */
 	struct buf link;      /* its target */
+	bool linked; /* aliases are known */
+	VEC(struct iso_alias) aliases; /* sorted */
+	struct iso_links *scan;        /* while they are looked for */
 	/* zisofs: the block decoded last */
 	uint64_t zf_id, zf_index;
 	struct buf zf_block;
@@ -121,6 +130,15 @@ int iso_rock_read(struct iso *f, const uint8_t *rec, uint64_t rec_off,
 /* Looks for SP in the root's "." record: sets f->rock and f->susp_skip. */
 int iso_rock_detect(struct iso *f, uint64_t root_off, struct error *e);
 void iso_rock_release(struct iso_rock *r);
+
+/* Could this be one name of several? */
+bool iso_link_wanted(const struct iso_rock *k);
+/* While all directories are read: remembers the record. */
+void iso_link_note(struct iso *f, const uint8_t *rec, uint64_t off,
+	const struct iso_rock *k);
+/* The id of the file whose name this record is; reads all directories when it
+ * is first asked. What cannot be read joins no names. */
+uint64_t iso_link_id(struct iso *f, uint64_t rec);
 
 /* Checks a compressed file's own header; false where it is not one. */
 bool iso_zisofs_check(struct iso *f, struct iso_file *x);

@@ -352,6 +352,12 @@ static int deliver(struct iso *f, const uint8_t *rec, uint64_t off,
 			goto out;
 		if (k.has_child)
 			id = (uint64_t)k.child_lba * f->block_size;
+		else if (!(d->flags & ISO_DIRECTORY) && iso_link_wanted(&k)) {
+			if (f->scan)
+				iso_link_note(f, rec, off, &k);
+			else
+				id = iso_link_id(f, off);
+		}
 		if (k.has_name) {
 			n = size_min(k.name.len, sizeof(text));
 			memcpy(text, k.name.data, n);

@@ -129,6 +129,7 @@ static void entry(struct iso *f, unsigned sig, uint8_t version,
 		out->uid = both32(&c);
 		out->gid = both32(&c);
 		out->has_px = !c.bad;
+		out->serial = c.left >= 8 ? both32(&c) : 0;
 		break;
 	case SIG('P', 'N'):
 		out->dev_high = both32(&c);

@@ -4,7 +4,7 @@
 . "$(dirname "$0")/../lib.sh"
 need xorriso python3
 need_root
-mkdir d; printf hello > d/file; ln -s a/b d/link; mkdir d/dir; mknod d/node c 5 1; seq 30000 > d/text; ln -s "$(printf 'x%.0s' {1..240})" d/long
+mkdir d; printf hello > d/file; printf linked > d/hl; ln d/hl d/hl2; ln -s a/b d/link; mkdir d/dir; mknod d/node c 5 1; seq 30000 > d/text; ln -s "$(printf 'x%.0s' {1..240})" d/long
 xorriso -outdev i.iso -padding 0 -zisofs version_2=off -map d / -set_filter_r --zisofs /text -- -commit >/dev/null 2>&1
 PYTHONPATH=$TOP/tests/tools python3 - <<'END'
 import struct

@@ -5,7 +5,7 @@
 # many small files: in memory, where it can be
 [ ! -w /dev/shm ] || export TMPDIR=${TMPDIR:-/dev/shm}
 . "$(dirname "$0")/../lib.sh"
-need xorriso genisoimage blkid python3
+need xorriso genisoimage blkid python3 jq mkfs.vfat mcopy
 need_root
 
 mkdir src
@@ -168,6 +168,25 @@ for opt in "version_2=off" "version_2=on:block_size_v2=256k"; do
 	[ "$(stat -c %s z.iso)" -lt 1300000 ] || fail "nothing was compressed"
 done
 
+# --- hard links: with serial numbers, and by their extents; equal files are not links ---
+mkdir -p hl/d; seq 5000 >hl/a; ln hl/a hl/d/b; ln hl/a hl/d/c; : >hl/e; ln hl/e hl/f; cp -p hl/a hl/same; seq 9 >hl/g; ln hl/g outside
+links() { (cd "$1" && find . -type f -printf '%p %i\n' | sort | awk '{ if (!($2 in n)) n[$2] = ++k; print $1, n[$2] }'); }
+links hl >hl.want
+strata init -q hl.lib 2>/dev/null || strata init hl.lib >/dev/null
+for how in xorriso serial genisoimage; do
+	case $how in
+	xorriso) xorriso -as mkisofs -quiet -R -o hl.iso hl 2>/dev/null ;;
+	serial) xorriso -as mkisofs -quiet -R --hardlinks -o hl.iso hl 2>/dev/null ;;
+	genisoimage) genisoimage -quiet -R -o hl.iso hl ;;
+	esac
+	strata -L hl.lib import -q hl.iso -b $how; strata -L hl.lib cp $how:/ hl.$how 2>cp.err || fail "hard links: $(cat cp.err)"
+	links hl.$how >hl.got
+	# empty files have no extent that would tell
+	[ $how = serial ] || sed -i '/^.\/[ef] /d' hl.got
+	awk '{ if (!($2 in n)) n[$2] = ++k; print $1, n[$2] }' hl.got >hl.g
+	if [ $how = serial ]; then cat hl.want; else sed '/^.\/[ef] /d' hl.want; fi | awk '{ if (!($2 in n)) n[$2] = ++k; print $1, n[$2] }' | cmp - hl.g || fail "hard links, $how: $(cat hl.got)"
+done
+
 # --- hybrid with El Torito and partition tables ---
 mkdir boot; head -c 20000 /dev/zero | tr '\0' B > boot/bios.img; head -c 1500000 /dev/zero | tr '\0' E > boot/efi.img; printf x > boot/file
 xorriso -as mkisofs -quiet -R -V HYBRID -b bios.img -c boot.cat -no-emul-boot -boot-load-size 4 -eltorito-alt-boot -e efi.img -no-emul-boot \
@@ -177,6 +196,15 @@ dump hybrid.iso hybrid.dump; info hybrid.iso hybrid.dump
 grep -q 'boot-entry: El Torito: x86 BIOS, no emulation, bootable, 4 sectors' hybrid.dump.err || fail "BIOS entry: $(cat hybrid.dump.err)"
 grep -q 'boot-entry: El Torito: UEFI, no emulation, bootable' hybrid.dump.err || fail "UEFI entry"
 grep -q ' /file$' hybrid.dump || fail "files of a hybrid"
+
+# --- as Debian's and Ubuntu's: the file system is a partition too, and the EFI one is appended ---
+truncate -s 2M efi.fat; mkfs.vfat efi.fat >/dev/null; mcopy -i efi.fat boot/file ::boot.efi
+xorriso -as mkisofs -quiet -R -V APPENDED -b bios.img -c boot.cat -no-emul-boot -boot-load-size 4 -partition_offset 16 -append_partition 2 0xef efi.fat \
+	-appended_part_as_gpt -eltorito-alt-boot -e --interval:appended_partition_2:all:: -no-emul-boot -isohybrid-gpt-basdat -o app.iso boot >/dev/null 2>&1
+strata -L hl.lib import -q app.iso -b app --json 2>/dev/null >app.json
+jq -r '.disks[0].volumes[] | .name + " " + .fs' app.json | head -3 | cmp - <(printf '%s\n' 'disk iso9660' 'p1 iso9660' 'p2 vfat') || fail "volumes: $(cat app.json)"
+[ "$(strata -L hl.lib cat app:/file)" = x ] && [ "$(strata -L hl.lib cat app:p1:/file)" = x ] && [ "$(strata -L hl.lib cat app:p2:/boot.efi)" = x ] || fail "files of an appended partition"
+strata -L hl.lib export -q app -o app.raw --format raw && cmp app.iso app.raw || fail "export of an image with an appended partition"
 
 # --- the second session of a file replaces the first ---
 xorriso -outdev multi.iso -map boot / -commit >/dev/null 2>&1
