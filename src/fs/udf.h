@@ -21,6 +21,7 @@
 #define STRATA_FS_UDF_H
 
 #include "base/cleanup.h"
+#include "base/limits.h"
 #include "base/vec.h"
 #include "fs/fs.h"
 #include "fs/udf_format.h"
@@ -50,7 +51,10 @@ int64_t udf_time(const uint8_t t[12], uint32_t *ns);
 struct udf_volume {
 	uint32_t block_size;
 	bool has_primary, has_logical;
-	bool open; /* the integrity descriptor says: being written */
+	/* as the integrity descriptor says: being written; the free blocks of
+	 * each map's partition, UINT32_MAX where not known */
+	bool open;
+	uint32_t free_blocks[LIMIT_UDF_PARTITIONS];
 	struct udf_primary primary;
 	uint8_t logical[UDF_LOGICAL_MAX];
 	struct udf_partition *parts;
@@ -103,6 +107,7 @@ struct udf_part {
 	uint32_t start, len; /* blocks; physical and sparable */
 	uint32_t packet;     /* blocks; sparable */
 	struct udf_short_ad free_table, free_bitmap;
+	uint32_t free_blocks; /* as is said elsewhere; UINT32_MAX: not */
 	VEC(struct udf_spare) spares; /* sorted */
 	unsigned under;               /* virtual and metadata: lies in this one */
 	/* the allocation table, or the metadata file and its mirror */

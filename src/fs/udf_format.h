@@ -154,7 +154,11 @@ struct udf_integrity {
 	uint8_t time[12];
 	le32 type; /* 0: open, 1: closed */
 	struct udf_extent_ad next;
+	uint8_t use[32];
+	le32 parts, use_len;
+	/* free blocks of each partition, its blocks, implementation use */
 };
+_Static_assert(sizeof(struct udf_integrity) == 80, "ECMA-167 3/10.10");
 
 /* UDF 2.2.12 */
 struct udf_sparing {

@@ -15,10 +15,12 @@ struct free_walk {
 	fs_range_fn fn;
 	void *ctx;
 	struct error *e;
+	uint64_t told; /* blocks of this partition */
 };
 
 static int deliver(struct free_walk *w, uint32_t block, uint32_t count)
 {
+	w->told += count;
 	while (count) {
 		uint64_t off;
 		uint32_t n;
@@ -147,10 +149,20 @@ int udf_free_space(struct fs *fs, fs_range_fn fn, void *ctx, struct error *e)
 		if (p->kind != UDF_MAP_PHYSICAL && p->kind != UDF_MAP_SPARABLE)
 			continue;
 		w.part = i;
+		w.told = 0;
 		if (le32_get(p->free_bitmap.len))
 			r = from_bitmap(&w, le32_get(p->free_bitmap.block), e);
 		else if (le32_get(p->free_table.len))
 			r = from_table(&w, le32_get(p->free_table.block), e);
+		else
+			continue;
+		/* what is free may be thrown away: both must say so */
+		if (!r && p->free_blocks != UINT32_MAX &&
+			p->free_blocks != w.told)
+			r = error_set(e, ERR_CORRUPT,
+				"udf: %" PRIu64 " blocks are free, the "
+				"integrity descriptor says %" PRIu32,
+				w.told, p->free_blocks);
 		if (r)
 			return r;
 	}

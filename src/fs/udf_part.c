@@ -503,6 +503,7 @@ int udf_parts_open(struct udf *f, const struct udf_volume *v, struct error *e)
 				"udf: partition reference %u: %s", f->nparts,
 				p->why);
 		}
+		f->parts[f->nparts].free_blocks = v->free_blocks[f->nparts];
 		left -= map[1];
 		map += map[1];
 	}

@@ -172,14 +172,20 @@ static void read_integrity(struct reader *r, struct udf_volume *v)
 	uint64_t loc = le32_get(ad.loc);
 	uint64_t end = loc + le32_get(ad.len) / r->bs;
 
+	memset(v->free_blocks, 0xff, sizeof(v->free_blocks));
 	r->left = LIMIT_UDF_DESCRIPTORS;
 	while (loc < end) {
 		const struct udf_integrity *i = (const void *)r->block;
+		size_t n;
 
 		if (!descriptor(r, loc++) ||
 			get_le16(r->block) != UDF_TAG_INTEGRITY)
 			return;
 		v->open = le32_get(i->type) == 0;
+		n = u64_min(le32_get(i->parts), ARRAY_LEN(v->free_blocks));
+		for (size_t k = 0; k < n && 4 * k <= r->bs - sizeof(*i) - 4; k++)
+			v->free_blocks[k] = get_le32(r->block + sizeof(*i) +
+						     4 * k);
 		if (le32_get(i->next.len)) {
 			loc = le32_get(i->next.loc);
 			end = loc + le32_get(i->next.len) / r->bs;

@@ -485,7 +485,7 @@ def sequence(at):
 sequence(260)
 sequence(280)
 vol[300] = tagged(9, 300, stamp() + struct.pack("<I", 1) + bytes(8) + struct.pack("<Q", unique + 1) + bytes(24) + struct.pack("<II", nmaps, 46)
-                  + struct.pack("<I", 0xffffffff if MAP == "virtual" else 0) * nmaps + struct.pack("<I", LEN) * nmaps
+                  + struct.pack("<I", 0xffffffff if MAP in ("virtual", "meta") else sum(bin(b).count("1") for b in bits) - (-LEN % 8)) * nmaps + struct.pack("<I", LEN) * nmaps
                   + regid("*strata test") + struct.pack("<IIHHH", 200, 3, min(REV, 0x250), REV, REV)).ljust(BS, b"\0")
 anchor = lambda at: tagged(2, at, struct.pack("<IIII", 16 * BS, 260, 16 * BS, 280) + bytes(480)).ljust(BS, b"\0")
 vol[256] = anchor(256)

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <openssl/sha.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
