@@ -5,7 +5,9 @@
  * asked for ahead of it. A client with many requests under way sends them a
  * little out of order, so a read counts as the next one where it begins within
  * SLACK of the place expected. The distance starts small and doubles with each
- * read that fits, as the kernel's own read-ahead does. */
+ * read that fits, as the kernel's own read-ahead does, but stays below a part
+ * of what was read in this run: what a boot loader or a guest reads is over
+ * after a few megabytes, and what was read behind its end was read in vain. */
 #include <pthread.h>
 #include <stdlib.h>
 #include "base/checked.h"
@@ -15,10 +17,13 @@
 #define SLOTS 8
 #define SLACK (2 * MIB)
 #define FIRST_WINDOW (512 * KIB)
+/* Of what was read in a row, at most one part in this many is read ahead. */
+#define RUN_PARTS 4
 /* Reads in a row before anything is read ahead. */
 #define RUN 3
 
 struct slot {
+	uint64_t begin; /* of the run */
 	uint64_t next;	/* where the next read begins */
 	uint64_t ahead; /* asked for up to here */
 	uint64_t window;
@@ -76,7 +81,7 @@ static struct slot *find(struct readahead *ra, uint64_t off)
 
 void readahead_note(struct readahead *ra, uint64_t off, uint64_t len)
 {
-	uint64_t from = 0, upto = 0, got;
+	uint64_t from = 0, upto = 0, window, got;
 	struct slot *s;
 
 	if (!ra || !ra->window)
@@ -85,6 +90,7 @@ void readahead_note(struct readahead *ra, uint64_t off, uint64_t len)
 	s = find(ra, off);
 	s->used_at = ++ra->clock;
 	if (!s->run) {
+		s->begin = off;
 		s->next = s->ahead = off + len;
 		s->window = FIRST_WINDOW;
 	}
@@ -96,9 +102,10 @@ void readahead_note(struct readahead *ra, uint64_t off, uint64_t len)
 	}
 	s->ahead = u64_max(s->ahead, s->next);
 	/* Asking again when half of it is used up keeps the calls few. */
-	if (s->run >= RUN && s->ahead - s->next <= s->window / 2) {
+	window = u64_min(s->window, (s->next - s->begin) / RUN_PARTS);
+	if (s->run >= RUN && s->ahead - s->next <= window / 2) {
 		from = s->ahead;
-		upto = u64_min(s->next + s->window, ra->src->size);
+		upto = u64_min(s->next + window, ra->src->size);
 		s->ahead = u64_max(from, upto);
 	}
 	pthread_mutex_unlock(&ra->lock);
