@@ -265,7 +265,7 @@ static int choose_place(const struct nbd_server_args *a, struct nbd_server *s,
 
 /* --- starting, waiting, ending --- */
 
-static pid_t spawn(char *const *argv, bool with_us)
+static pid_t spawn(char *const *argv, bool with_us, const char *tmp)
 {
 	pid_t self = getpid(), pid = fork();
 
@@ -275,6 +275,8 @@ static pid_t spawn(char *const *argv, bool with_us)
 	/* nbdkit's --exit-with-parent begins only when nbdkit does. */
 	if (with_us && (prctl(PR_SET_PDEATHSIG, SIGTERM) || getppid() != self))
 		_exit(1);
+	if (tmp)
+		setenv("TMPDIR", tmp, 1);
 	/* stdin is not its business, stdout is ours */
 	{
 		int null = open("/dev/null", O_RDWR);
@@ -308,7 +310,7 @@ static int check_tls(const struct nbd_server_args *a,
 	argv_add(&v, "--run=true");
 	if (!argv_done(&v))
 		return error_nomem(e);
-	pid = spawn(v.words.items, true);
+	pid = spawn(v.words.items, true, NULL);
 	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	if (pid < 0)
@@ -436,6 +438,8 @@ int nbd_server_start(const struct nbd_server_args *a, struct nbd_server *s,
 		r = check_tls(a, s, e);
 	if (!r)
 		r = private_dir_make(PRIVATE_SOCKET, &s->dir, e);
+	if (!r && a->writable)
+		r = private_dir_make(PRIVATE_DISKS, &s->disks, e);
 	if (!r)
 		r = choose_place(a, s, e);
 	if (r)
@@ -451,7 +455,7 @@ int nbd_server_start(const struct nbd_server_args *a, struct nbd_server *s,
 		r = error_nomem(e);
 		goto fail;
 	}
-	child = spawn(v.words.items, !a->background);
+	child = spawn(v.words.items, !a->background, s->disks.path);
 	r = child < 0 ? error_errno(e, "nbdkit")
 		      : wait_ready(a, s, child, buf_str(&pidfile), e);
 	/* nbdkit sets its own umask, and makes what may only be read by
@@ -468,6 +472,7 @@ int nbd_server_start(const struct nbd_server_args *a, struct nbd_server *s,
 			private_dir_remove(&s->dir);
 		else
 			private_dir_leave(&s->dir);
+		private_dir_leave(&s->disks);
 	}
 fail:
 	if (r)
@@ -500,6 +505,7 @@ void nbd_server_stop(struct nbd_server *s)
 			;
 	}
 	private_dir_remove(&s->dir);
+	private_dir_remove(&s->disks);
 	if (s->socket && s->child)
 		unlink(s->socket);
 	free(s->socket);

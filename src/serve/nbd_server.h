@@ -38,6 +38,7 @@ struct nbd_server {
 	bool child;    /* it is ours to wait for */
 	char *socket;  /* path, NULL: TCP */
 	struct private_dir dir; /* of socket, if that is private */
+	struct private_dir disks; /* writable: for what is written */
 	char *host;
 	unsigned port;
 	char *export;  /* name to ask for, "" = the default */
