@@ -220,6 +220,8 @@
  * sites are a MiB. Registry hives: in memory, and copied once by the reader. */
 #define LIMIT_INSPECT_FILE (4 * MIB)
 #define LIMIT_INSPECT_HIVE (160 * MIB)
+/* A log of a registry; Windows starts a new one long before. */
+#define LIMIT_INSPECT_LOG (16 * MIB)
 /* Entries of a folder that it looks at, and items of each list. */
 #define LIMIT_INSPECT_ENTRIES 10000
 /* Volumes beside the mounted ones that are searched for boot loaders. */

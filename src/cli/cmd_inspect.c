@@ -220,7 +220,7 @@ static void text_system(const struct inspection *in)
 		putchar('\n');
 	}
 	if (in->registry_dirty)
-		line("registry", "changed since; the latest are in its logs");
+		line("registry", "was not closed, and its logs do not help");
 	for (size_t i = 0; i < in->users.len; i++) {
 		const struct inspect_user *u = &in->users.items[i];
 

@@ -33,7 +33,7 @@ struct inspection {
 	const char *type; /* "linux", "windows", "" */
 	const char *id, *name, *version, *version_id, *codename, *pretty;
 	const char *edition, *build; /* Windows */
-	bool registry_dirty; /* changes to it are in its logs alone, unread */
+	bool registry_dirty; /* not closed, and its logs could not be applied */
 	const char *hostname, *architecture, *timezone;
 	VEC(struct inspect_kernel) kernels;   /* by version */
 	VEC(const char *) bootloaders; /* "grub", "syslinux", "systemd-boot",

@@ -208,12 +208,33 @@ static bool hive(struct look *l, const char *path, struct buf *out)
 	return !r;
 }
 
-/* Windows writes changes to a log first; the two numbers at the head of a hive
- * differ until they are in the hive as well. */
-static bool is_dirty(const struct buf *b)
+/* A hive that was not closed is brought up to date from its logs; true: it
+ * was not, and could not be. */
+static bool replay(struct look *l, const char *path, struct buf *hive)
 {
-	return b->len >= 12 && memcmp(b->data, "regf", 4) == 0 &&
-	       get_le32(b->data + 4) != get_le32(b->data + 8);
+	AUTO_BUF name = BUF_INIT, one = BUF_INIT, two = BUF_INIT;
+	struct buf *const logs[] = { &one, &two };
+	struct error err = { 0 };
+	struct view v[2];
+	int r;
+
+	if (!winreg_is_dirty(hive))
+		return false;
+	for (size_t i = 0; i < ARRAY_LEN(logs); i++) {
+		buf_clear(&name);
+		buf_addstr(&name, path);
+		buf_addstr(&name, i ? ".LOG2" : ".LOG1");
+		r = name.oom ? ERR_NOMEM
+			     : view_read_file(l->v, buf_str(&name),
+				       LIMIT_INSPECT_LOG, logs[i], &err);
+		if (r == ERR_NOMEM)
+			l->fatal = error_nomem(l->e);
+		v[i] = (struct view){ logs[i]->data, r ? 0 : logs[i]->len };
+	}
+	r = winreg_replay(hive, v, ARRAY_LEN(v));
+	if (r == ERR_NOMEM)
+		l->fatal = error_nomem(l->e);
+	return r != 1;
 }
 
 static void look_programs(struct look *l, const struct winreg *w)
@@ -254,6 +275,14 @@ void look_windows(struct look *l)
 	}
 	o->type = o->id = "windows";
 	o->name = "Microsoft Windows";
+	if (a)
+		o->registry_dirty |= replay(l,
+			"/Windows/System32/config/SOFTWARE", &software);
+	if (b)
+		o->registry_dirty |= replay(l,
+			"/Windows/System32/config/SYSTEM", &system);
+	if (l->fatal)
+		return;
 	if (winreg_read((struct view){ software.data, software.len },
 		    (struct view){ system.data, system.len }, &w, NULL))
 		return;
@@ -279,7 +308,6 @@ void look_windows(struct look *l)
 					strlen(s->name) });
 	}
 	o->package_manager = "windows";
-	o->registry_dirty = is_dirty(&software) || is_dirty(&system);
 	look_programs(l, &w);
 	winreg_release(&w);
 }

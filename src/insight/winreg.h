@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "base/buf.h"
 #include "base/cursor.h"
 #include "base/error.h"
 #include "base/vec.h"
@@ -68,5 +69,19 @@ struct winreg {
 int winreg_read(struct view software, struct view system, struct winreg *out,
 	struct error *e);
 void winreg_release(struct winreg *w);
+
+/* winreg_log.c */
+
+/* For the fuzz target: entries pass without their sums. Never set elsewhere. */
+extern bool winreg_fuzz_no_sums;
+
+/* Was a hive not closed: are changes to it in its logs alone? */
+bool winreg_is_dirty(const struct buf *hive);
+/* Brings a dirty hive (at most LIMIT_INSPECT_HIVE bytes) up to date from its
+ * logs, in memory; in any order. 1: it is now what Windows would make of it,
+ * 0: nothing was done (it is not dirty, or no log goes on where it ends;
+ * those before Windows 8.1 do not). NOMEM: the hive may be half changed.
+ * Cost: that of summing the logs, at most three times each. */
+int winreg_replay(struct buf *hive, const struct view *logs, size_t n);
 
 #endif

@@ -76,6 +76,7 @@ image() {
 	ntfs_mount part.img m
 	mkdir -p m/WINDOWS/system32/Config m/Users
 	cp SOFTWARE m/WINDOWS/system32/Config/software; cp SYSTEM m/WINDOWS/system32/Config/System
+	for l in *.LOG[12]; do [ ! -e "$l" ] || cp "$l" m/WINDOWS/system32/Config/; done
 	: >m/WINDOWS/explorer.exe
 	ntfs_umount m
 	rm -f "$1"; truncate -s 24M "$1"
@@ -106,20 +107,42 @@ for s in 'system .*Windows Server 2022 Datacenter' 'edition .*ServerDatacenter' 
 	grep -q "^$s" text || { cat text; fail "no $s"; }
 done
 
-# not closed: read as it is, and said
-cp SOFTWARE clean
-python3 - <<'P'
-import struct
-d = bytearray(open("SOFTWARE", "rb").read())
-struct.pack_into("<I", d, 4, struct.unpack_from("<I", d, 8)[0] + 1)
-c = 0
-for i in range(127): c ^= struct.unpack_from("<I", d, 4 * i)[0]
-struct.pack_into("<I", d, 508, c)
-open("SOFTWARE", "wb").write(d)
-P
+# not closed, without logs: read as it is, and said
+cp SOFTWARE clean; cp SOFTWARE newer
+cat >newer.reg <<'REG'
+Windows Registry Editor Version 5.00
+
+[SOFTWARE\Microsoft\Windows NT\CurrentVersion]
+"DisplayVersion"="22H2"
+
+[SOFTWARE\Microsoft\Windows\CurrentVersion\Uninstall\Fresh]
+"DisplayName"="Installed just now"
+"DisplayVersion"="1"
+REG
+# much beside it, so that the hive grows by some pages
+for i in $(seq 300); do printf '\n[SOFTWARE\\Microsoft\\Windows NT\\CurrentVersion\\Filler%d]\n"Value"="%0200d"\n' "$i" "$i"; done >>newer.reg
+hivexregedit --merge --prefix SOFTWARE --encoding UTF-16LE newer newer.reg || fail "hivexregedit newer"
+mkhivelog.py clean newer SOFTWARE
+mkdir -p logs; mv SOFTWARE.LOG* logs/
 image dirty.raw
-strata inspect --json dirty.raw | jq -e '.os.registry_dirty == true and .os.edition == "ServerDatacenter" and (.programs | length == 2)' >/dev/null || fail "a registry that was not closed"
-strata inspect dirty.raw | grep -q '^registry .*logs' || fail "nothing said of the logs"
+strata inspect --json dirty.raw | jq -e '.os.registry_dirty == true and .os.version == "21H2" and (.programs | length == 2)' >/dev/null || fail "a registry that was not closed"
+strata inspect dirty.raw | grep -q '^registry .*not closed' || fail "nothing said of the logs"
+# with its logs: what was written last, whichever log has the older entries
+for how in "" swapped; do
+	mkhivelog.py clean newer SOFTWARE $how
+	image dirty.raw
+	strata import -q dirty.raw -b dirty
+	for x in dirty ./dirty.raw; do
+		strata inspect --json "$x" | jq -e '.os.registry_dirty == null and .os.version == "22H2" and .os.edition == "ServerDatacenter" and ([.programs[].name] | sort == ["7-Zip 23.01 (x64)", "Installed just now", "Thirty-two"])' >/dev/null ||
+			{ strata inspect "$x" | head -20; fail "$x: what the logs hold${how:+ ($how)}"; }
+	done
+done
+# a log that is damaged is applied as far as it is sound: here not at all, or the first entries
+python3 -c '
+d = bytearray(open("SOFTWARE.LOG2", "rb").read()); d[512 + 50] ^= 1; open("SOFTWARE.LOG2", "wb").write(d)'
+image dirty.raw
+strata inspect --json dirty.raw | jq -e '.os.registry_dirty == true and .os.version == "21H2"' >/dev/null || fail "a damaged log"
+rm -f *.LOG[12]
 
 # damaged: it is Windows all the same, and nothing is made up
 for how in cut noise empty; do
