@@ -90,6 +90,13 @@
  * 20 bytes of a cluster of 64 KiB at best, with 8 in the table. */
 #define LIMIT_CONTAINER_FREE (16 * GIB)
 #define LIMIT_CONTAINER_FACTOR 4000
+/* DMG: bytes of the property list, of one table in it, runs of all tables (one
+ * stands for 256 KiB or more: 256 GiB and up), bytes of a packed run (hdiutil
+ * makes 1 MiB at most; eight are kept). */
+#define LIMIT_DMG_LIST (64 * MIB)
+#define LIMIT_DMG_TABLE (32 * MIB)
+#define LIMIT_DMG_RUNS (1u << 20)
+#define LIMIT_DMG_RUN (8 * MIB)
 /* What qemu's block layer may use when it reads a format for us: memory of
  * the process, seconds of processor (a day of idle does not count). */
 #define LIMIT_QEMU_MEMORY (2 * GIB)

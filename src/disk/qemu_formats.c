@@ -108,22 +108,6 @@ static int parallels_open(const struct disk_open_args *a, struct source **out,
 	return open_as(a, "parallels", "version 2", out, info, e);
 }
 
-/* --- DMG: a trailer of 512 bytes --- */
-
-static enum disk_verdict dmg_probe(struct source *file)
-{
-	return file->size >= 512 && at(file, file->size - 512, "koly\0\0\0\4",
-					    8)
-		       ? DISK_YES
-		       : DISK_NO;
-}
-
-static int dmg_open(const struct disk_open_args *a, struct source **out,
-	struct disk_info *info, struct error *e)
-{
-	return open_as(a, "dmg", "Apple disk image", out, info, e);
-}
-
 /* --- cloop --- */
 
 static enum disk_verdict cloop_probe(struct source *file)
@@ -163,6 +147,5 @@ static int bochs_open(const struct disk_open_args *a, struct source **out,
 ROW(qed);
 ROW(qcow);
 ROW(parallels);
-ROW(dmg);
 ROW(cloop);
 ROW(bochs);

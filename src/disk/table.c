@@ -4,6 +4,7 @@
 
 #include <string.h>
 #include <strings.h>
+#include "disk/dmg.h"
 #include "disk/ova.h"
 #include "disk/table.h"
 #include "disk/vdi.h"

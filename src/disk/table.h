@@ -7,7 +7,7 @@
 
 extern const struct disk_ops disk_qcow2;
 /* Through qemu. */
-extern const struct disk_ops disk_qed, disk_qcow, disk_parallels, disk_dmg,
+extern const struct disk_ops disk_qed, disk_qcow, disk_parallels,
 	disk_cloop, disk_bochs;
 extern const struct disk_ops disk_raw;
 

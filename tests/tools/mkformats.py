@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """mkformats.py RAW PREFIX: the disk RAW as PREFIX.cloop, .dmg, .bochs and .cowd.vmdk (with its extent),
-formats that no tool at hand writes. With DMG_KINDS=bz2 the DMG also has blocks of that kind."""
-import base64, bz2, os, struct, sys, zlib
+formats that no tool at hand writes. With DMG_KINDS=bzip2 or lzma the DMG also has runs of that kind."""
+import base64, bz2, lzma, os, struct, sys, zlib
 
 d = open(sys.argv[1], "rb").read()
 size = len(d)
@@ -36,8 +36,10 @@ def dmg():
         if not any(c):
             runs.append((0 if k % 2 else 2, i // 512, n, 0, 0))
             continue
-        if os.environ.get("DMG_KINDS") == "bz2" and k % 3 == 2:
+        if k % 3 == 2 and os.environ.get("DMG_KINDS") == "bzip2":
             p, kind = bz2.compress(c), 0x80000006
+        elif k % 3 == 2 and os.environ.get("DMG_KINDS") == "lzma":
+            p, kind = lzma.compress(c), 0x80000008
         elif k % 3 == 1:
             p, kind = c, 1
         else:
@@ -51,8 +53,10 @@ def dmg():
     mish += struct.pack(">II", 2, 32) + bytes(128) + struct.pack(">I", len(runs))
     for k, s, n, o, l in runs:
         mish += struct.pack(">IIQQQQ", k, 0, s, n, o, l)
-    plist = (b'<?xml version="1.0"?><plist version="1.0"><dict><key>resource-fork</key><dict><key>blkx</key><array><dict>'
-             b"<key>Data</key><data>\n" + base64.b64encode(mish) + b"\n</data></dict></array></dict></dict></plist>")
+    plist = (b'<?xml version="1.0"?><!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd"><plist version="1.0">\n<dict>\n<key>resource-fork</key>\n<dict>\n<key>blkx</key>\n<array>\n<dict>\n'
+             b"<key>Attributes</key>\n<string>0x0050</string>\n<key>CFName</key>\n<string>whole disk</string>\n"
+             b"<key>Data</key>\n<data>\n" + base64.encodebytes(mish) + b"</data>\n<key>ID</key>\n<string>0</string>\n"
+             b"<key>Name</key>\n<string>whole disk</string>\n</dict>\n</array>\n</dict>\n</dict>\n</plist>\n")
     koly = b"koly" + struct.pack(">IIIQQQQQ", 4, 512, 1, 0, 0, len(body), 0, 0) + struct.pack(">II", 1, 1)
     koly = koly.ljust(216, b"\0") + struct.pack(">QQ", len(body), len(plist))
     koly = koly.ljust(492, b"\0") + struct.pack(">Q", size // 512)
