@@ -47,7 +47,7 @@ static int run(struct cli *c)
 
 const struct command cmd_cat = {
 	.name = "cat",
-	.synopsis = "REV:PATH...",
+	.synopsis = "REV|IMAGE:PATH...",
 	.summary = "write the content of files to stdout",
 	.operands = COMPLETE_REV,
 	.run = run,

@@ -150,7 +150,7 @@ static int run(struct cli *c)
 
 const struct command cmd_cp = {
 	.name = "cp",
-	.synopsis = "REV:PATH... DEST",
+	.synopsis = "REV|IMAGE:PATH... DEST",
 	.summary = "copy files and folders out to the host",
 	.options = options,
 	.operands = COMPLETE_REV,

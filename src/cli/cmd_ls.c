@@ -15,6 +15,7 @@ struct ls {
 	struct cli *c;
 	struct json json;
 	bool all, details;
+	bool hashed; /* ids are hashes */
 };
 
 static void put_long(const struct ls *ls, const struct entry *x)
@@ -57,9 +58,14 @@ static void put(struct ls *ls, const char *name, const struct entry *x)
 	const char *on = ls->c->color ? colour(ls, x) : "";
 
 	if (ls->c->json) {
+		struct entry shown = *x;
+
+		/* What is not imported was not read. */
+		if (!ls->hashed)
+			shown.flags |= ENTRY_OPAQUE;
 		json_object(&ls->json, NULL);
 		json_bytes(&ls->json, "path", name, strlen(name));
-		json_entry(&ls->json, x);
+		json_entry(&ls->json, &shown);
 		json_object_end(&ls->json);
 		return;
 	}
@@ -105,16 +111,22 @@ static int run(struct cli *c)
 	struct view_visitor v = { .enter = on_enter, .entry = on_entry,
 		.ctx = &ls };
 	bool self = cli_flag(c, "directory");
+
+	t.no_xattrs = !ls.details;
 	int r = cli_want_args(c, 1, 1);
 
 	if (!r)
 		r = target_open(c, c->args[0], !ls.details && !self, &t);
 	if (r)
 		return r;
+	ls.hashed = !t.file.is_file;
 	cli_pager(c);
 	if (c->json) {
 		json_start(&ls.json, stdout, "ls");
-		json_oid(&ls.json, "commit", &t.rev.commit);
+		if (ls.hashed)
+			json_oid(&ls.json, "commit", &t.rev.commit);
+		else
+			json_null(&ls.json, "commit");
 		json_bytes(&ls.json, "root", t.node.path.data,
 			t.node.path.len);
 		json_array(&ls.json, "entries");
@@ -135,7 +147,7 @@ static int run(struct cli *c)
 
 const struct command cmd_ls = {
 	.name = "ls",
-	.synopsis = "REV[:PATH] [-l] [-R] [-d] [-z] [--json]",
+	.synopsis = "REV|IMAGE[:PATH] [-l] [-R] [-d] [-z] [--json]",
 	.summary = "list files of an image",
 	.options = options,
 	.operands = COMPLETE_REV,

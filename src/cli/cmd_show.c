@@ -205,12 +205,15 @@ static int json_file(struct cli *c, struct target *t, const char *volume,
 	int r;
 
 	json_start(&j, stdout, "show");
-	json_oid(&j, "commit", &t->rev.commit);
+	if (t->file.is_file)
+		json_null(&j, "commit");
+	else
+		json_oid(&j, "commit", &t->rev.commit);
 	json_bytes(&j, "path", t->node.path.data, t->node.path.len);
 	json_str(&j, "volume", volume);
 	json_bytes(&j, "volume_path", where->data, where->len);
 	json_entry(&j, x);
-	if (x->type == ENTRY_DIR)
+	if (x->type == ENTRY_DIR && !t->file.is_file)
 		json_oid(&j, "tree", &x->id);
 	json_bool(&j, "encrypted", x->flags & ENTRY_ENCRYPTED);
 	json_bool(&j, "readable", !(x->flags & ENTRY_OPAQUE));
@@ -260,7 +263,7 @@ static int show_file(struct cli *c, struct target *t)
 		printf("links:  %u\n", x->nlink);
 	if (x->type == ENTRY_FILE && !(x->flags & ENTRY_OPAQUE))
 		printf("sha256: %s\n", oid_hex(&x->id, hex));
-	if (x->type == ENTRY_DIR)
+	if (x->type == ENTRY_DIR && !t->file.is_file)
 		printf("tree:   %s\n", oid_hex(&x->id, hex));
 	return each_xattr(c, t, NULL);
 }
@@ -269,25 +272,30 @@ static int run(struct cli *c)
 {
 	AUTO_REVISION rev = { 0 };
 	AUTO_TARGET t = { 0 };
+	AUTO_FREE char *name = NULL;
 	int r = cli_want_args(c, 1, 1);
 
-	if (!r)
-		r = cli_library(c);
 	if (r)
 		return r;
 	c->subject = c->args[0];
-	r = library_revision(c->lib, c->args[0], &rev, &c->err);
-	if (r)
-		return r;
-	if (!rev.path)
-		return show_commit(c, &rev.commit);
-	r = target_open(c, c->args[0], false, &t);
+	r = revision_split(c->args[0], &name, &rev, &c->err);
+	if (!r && !rev.path) {
+		revision_release(&rev);
+		r = cli_library(c);
+		if (!r)
+			r = library_revision(c->lib, c->args[0], &rev, &c->err);
+		return r ? r : show_commit(c, &rev.commit);
+	}
+	if (!r)
+		r = target_open(c, c->args[0], false, &t);
+	if (!r && t.file.is_file)
+		r = peek_hash(t.view, &t.node.x, &c->err);
 	return r ? r : show_file(c, &t);
 }
 
 const struct command cmd_show = {
 	.name = "show",
-	.synopsis = "REV[:PATH] [--json]",
+	.synopsis = "REV | REV:PATH | IMAGE:PATH [--json]",
 	.summary = "show a commit and its image, or a file's metadata",
 	.operands = COMPLETE_REV,
 	.run = run,

@@ -15,7 +15,7 @@ void side_release(struct side *s)
 	memset(s, 0, sizeof(*s));
 }
 
-static bool is_path(const char *s)
+bool side_is_path(const char *s)
 {
 	return *s == '/' || !strcmp(s, "-") || !strncmp(s, "./", 2) ||
 	       !strncmp(s, "../", 3);
@@ -38,9 +38,10 @@ static char *file_of(const char *text, struct revision *rev)
 	return NULL;
 }
 
-static int open_file(struct cli *c, const char *path,
-	const struct side_args *a, struct side *s)
+int side_open_file(struct cli *c, const char *text, const struct side_args *a,
+	struct side *s)
 {
+	AUTO_FREE char *path = file_of(text, &s->rev);
 	struct input_args ia = a->input ? *a->input : (struct input_args){ 0 };
 	struct peek_args pa = { .findings = a->findings,
 		.xattrs = a->xattrs,
@@ -48,6 +49,9 @@ static int open_file(struct cli *c, const char *path,
 		.volume = s->rev.volume };
 	int r;
 
+	if (!path)
+		return 1;
+	c->err.code = 0;
 	ia.findings = a->findings;
 	ia.progress = &c->progress;
 	s->is_file = true;
@@ -78,13 +82,12 @@ static int open_stored(struct cli *c, const struct side_args *a,
 int side_open(struct cli *c, const char *text, const struct side_args *a,
 	struct side *s)
 {
-	AUTO_FREE char *path = NULL;
 	struct error missing = { 0 };
 	int r = ERR_NOTFOUND;
 
 	c->subject = text;
 	s->text = text;
-	if (!is_path(text)) {
+	if (!side_is_path(text)) {
 		r = cli_library(c);
 		if (!r)
 			r = library_revision(c->lib, text, &s->rev, &c->err);
@@ -95,16 +98,15 @@ int side_open(struct cli *c, const char *text, const struct side_args *a,
 		else
 			return r;
 	}
-	if (r == ERR_NOTFOUND || missing.code) {
-		if (is_path(text) || missing.code)
-			path = file_of(text, &s->rev);
-		if (path) {
-			c->err.code = 0;
-			r = open_file(c, path, a, s);
-		} else if (is_path(text)) {
+	if (side_is_path(text) || missing.code) {
+		int not_stored = r;
+
+		r = side_open_file(c, text, a, s);
+		if (r == 1 && side_is_path(text)) {
 			r = error_set(&c->err, ERR_NOTFOUND, "no such file");
-		} else {
-			c->err = missing.code ? missing : c->err;
+		} else if (r == 1) {
+			r = not_stored;
+			c->err = missing;
 		}
 	}
 	if (!r && !s->view && (!a->maybe || s->rev.path))

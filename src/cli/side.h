@@ -24,6 +24,12 @@ struct side_args {
 	const struct input_args *input; /* may be NULL */
 };
 
+/* Can the text be nothing but a file of the host ("/x", "./x", "-")? */
+bool side_is_path(const char *text);
+/* Opens the file of the host that the text names, without looking at the path
+ * in it; 1 where it names none. Release s in any case. */
+int side_open_file(struct cli *c, const char *text, const struct side_args *a,
+	struct side *s);
 /* A file of the host where the text names one ("./web" where it could be a
  * REV as well), else a revision. Both may be followed by #DISK, :VOLUME:PATH
  * or :/PATH; a path that is not there is NOTFOUND. */

@@ -9,6 +9,7 @@ void target_release(struct target *t)
 	view_node_release(&t->node);
 	view_close(t->view);
 	revision_release(&t->rev);
+	side_release(&t->file);
 	memset(t, 0, sizeof(*t));
 }
 
@@ -20,20 +21,55 @@ static bool same_image(const struct revision *a, const struct revision *b)
 	return !a->volume || !strcmp(a->volume, b->volume);
 }
 
+/* An image that is not imported; 1 where the text names no file. */
+static int open_file(struct cli *c, const char *text, bool follow,
+	struct target *t)
+{
+	AUTO_SIDE side = { 0 };
+	bool no_xattrs = t->no_xattrs;
+	int r = side_open_file(c, text,
+		&(struct side_args){ .xattrs = !no_xattrs }, &side);
+
+	if (r)
+		return r;
+	if (!side.view)
+		return error_set(&c->err, ERR_NOTFOUND,
+			"no volume has files that can be read");
+	target_release(t);
+	t->no_xattrs = no_xattrs;
+	t->file = side;
+	side = (struct side){ 0 };
+	t->view = t->file.view;
+	t->file.view = NULL;
+	return view_lookup(t->view, t->file.rev.path ? t->file.rev.path : "/",
+		follow, &t->node, &c->err);
+}
+
 int target_open(struct cli *c, const char *text, bool follow, struct target *t)
 {
 	AUTO_REVISION rev = { 0 };
-	int r = cli_library(c);
+	int r = ERR_NOTFOUND;
 
 	c->subject = text;
-	if (!r)
+	if (side_is_path(text))
+		error_set(&c->err, ERR_NOTFOUND, "no such file");
+	else if (!(r = cli_library(c)))
 		r = library_revision(c->lib, text, &rev, &c->err);
+	if (r == ERR_NOTFOUND || r == ERR_ARG) {
+		struct error not_stored = c->err;
+		int f = open_file(c, text, follow, t);
+
+		if (f == 1)
+			c->err = not_stored;
+		return f == 1 ? r : f;
+	}
 	if (r)
 		return r;
 	view_node_release(&t->node);
-	if (t->view && !same_image(&rev, &t->rev)) {
+	if (t->view && (t->file.is_file || !same_image(&rev, &t->rev))) {
 		view_close(t->view);
 		t->view = NULL;
+		side_release(&t->file);
 	}
 	revision_release(&t->rev);
 	t->rev = rev;

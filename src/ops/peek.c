@@ -30,8 +30,17 @@ struct volume {
 	size_t cap, n;
 };
 
+/* Where a long attribute was seen, so that its value is found by its id. */
+struct long_attr {
+	struct oid id;
+	size_t volume;
+	uint64_t node;
+	char *name;
+};
+
 struct peek {
 	struct survey survey;
+	VEC(struct long_attr) longs; /* at most LIMIT_PEEK_ATTRS */
 	VEC(struct volume) volumes; /* as the survey's */
 	const struct finding_sink *findings;
 	bool xattrs;
@@ -49,6 +58,9 @@ static void peek_free(void *ctx)
 			v->fs->ops->close(v->fs);
 		free(v->places);
 	}
+	for (size_t i = 0; i < p->longs.len; i++)
+		free(p->longs.items[i].name);
+	vec_release(&p->longs);
 	vec_release(&p->volumes);
 	survey_release(&p->survey);
 	free(p);
@@ -247,8 +259,95 @@ static int by_attr(const void *p, const void *q, void *ctx)
 	return strcmp((char *)ctx + x->name, (char *)ctx + y->name);
 }
 
-static int add_attrs(struct fs *fs, const struct fs_node *n, struct buf *out)
+static int remember(struct peek *p, size_t volume, const struct fs_node *n,
+	const char *name, const struct oid *id)
 {
+	struct long_attr l = { .id = *id, .volume = volume, .node = n->id };
+
+	if (p->longs.len == LIMIT_PEEK_ATTRS)
+		return 0;
+	l.name = strdup(name);
+	if (l.name && vec_push(&p->longs, l))
+		return 0;
+	free(l.name);
+	return ERR_NOMEM;
+}
+
+struct wanted {
+	const char *name;
+	struct fs *fs;
+	struct buf *out;
+	struct error *e;
+};
+
+static int on_wanted_xattr(void *ctx, const char *name, const void *value,
+	size_t len)
+{
+	struct wanted *w = ctx;
+
+	if (strcmp(name, w->name) != 0)
+		return 0;
+	buf_add(w->out, value, len);
+	return w->out->oom ? error_nomem(w->e) : 1;
+}
+
+static int on_wanted_stream(void *ctx, const uint8_t *name, size_t len,
+	uint64_t id)
+{
+	struct wanted *w = ctx;
+	struct fs_node n;
+	uint8_t *buf;
+	int r;
+
+	if (len != strlen(w->name) || memcmp(name, w->name, len) != 0)
+		return 0;
+	r = w->fs->ops->stat(w->fs, id, &n, w->e);
+	if (!r && n.size > LIMIT_VIEW_STREAM)
+		r = error_set(w->e, ERR_LIMIT, "a stream of over %llu bytes",
+			(unsigned long long)LIMIT_VIEW_STREAM);
+	if (r)
+		return r;
+	buf = buf_room(w->out, (size_t)n.size + 1);
+	if (!buf)
+		return error_nomem(w->e);
+	r = w->fs->ops->pread(w->fs, id, buf, (size_t)n.size, 0, w->e);
+	if (!r)
+		w->out->len += (size_t)n.size;
+	return r ? r : 1;
+}
+
+static int attr_value(void *ctx, const struct xattr *x, struct buf *out,
+	struct error *e)
+{
+	struct peek *p = ctx;
+	const struct long_attr *l = NULL;
+	struct wanted w = { .out = out, .e = e };
+	int r;
+
+	for (size_t i = p->longs.len; i-- && !l;)
+		if (oid_equal(&p->longs.items[i].id, &x->id))
+			l = &p->longs.items[i];
+	if (!l)
+		return error_set(e, ERR_LIMIT,
+			"over %d long attributes are not looked up",
+			LIMIT_PEEK_ATTRS);
+	w.fs = p->volumes.items[l->volume].fs;
+	w.name = l->name;
+	if (strncmp(l->name, "stream.", 7) != 0) {
+		r = w.fs->ops->xattrs(w.fs, l->node, on_wanted_xattr, &w, e);
+	} else {
+		w.name += 7;
+		r = w.fs->ops->streams(w.fs, l->node, on_wanted_stream, &w, e);
+	}
+	return r == 1 ? 0
+	       : r    ? r
+		      : error_set(e, ERR_CORRUPT, "the attribute is gone");
+}
+
+static int add_attrs(struct peek *p, size_t volume, const struct fs_node *n,
+	struct buf *out)
+{
+	struct fs *fs = p->volumes.items[volume].fs;
 	struct attrs a = { .fs = fs };
 	struct error err = { 0 };
 	int r = 0;
@@ -271,6 +370,9 @@ static int add_attrs(struct fs *fs, const struct fs_node *n, struct buf *out)
 		if (!x->is_blob)
 			v.value = (struct view){ a.data.data + x->value,
 				x->len };
+		else if (remember(p, volume, n,
+				 (char *)a.data.data + x->name, &x->id))
+			r = ERR_NOMEM;
 		xattr_add(out, &v);
 	}
 	vec_release(&a.items);
@@ -315,7 +417,7 @@ static int make_entry(struct peek *p, size_t volume, const struct fs_node *n,
 		x.link_group = n->id + 1;
 	}
 	if (p->xattrs && n->flags & FS_NODE_XATTRS &&
-		add_attrs(fs, n, &attrs))
+		add_attrs(p, volume, n, &attrs))
 		return error_nomem(e);
 	x.xattrs = (struct view){ attrs.data, attrs.len };
 	entry_encode(out, &x);
@@ -549,7 +651,8 @@ int peek_open(const struct peek_args *a, struct image *out_image,
 	__attribute__((cleanup(cleanup_peek))) struct peek *p =
 		calloc(1, sizeof(*p));
 	AUTO_IMAGE im = { 0 };
-	struct view_backing b = { get_tree, open_file, peek_free, NULL };
+	struct view_backing b = { get_tree, open_file, attr_value, peek_free,
+		NULL };
 	bool any = false;
 	int r;
 

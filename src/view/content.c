@@ -367,12 +367,11 @@ int view_xattr_value(struct view_files *v, const struct xattr *x,
 		buf_add(out, x->value.data, x->value.len);
 		return out->oom ? error_nomem(e) : 0;
 	}
-	if (!v->l)
-		return error_set(e, ERR_UNSUPPORTED,
-			"long attributes are read of stored images only");
 	if (x->size > LIMIT_VIEW_STREAM)
 		return error_set(e, ERR_LIMIT, "a stream of over %llu bytes",
 			(unsigned long long)LIMIT_VIEW_STREAM);
+	if (!v->l)
+		return v->backing.attr(v->backing.ctx, x, out, e);
 	p = buf_room(out, (size_t)x->size + 1);
 	if (!p)
 		return error_nomem(e);

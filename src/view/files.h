@@ -32,6 +32,9 @@ struct view_backing {
 	record_get_fn tree;
 	int (*open_file)(void *ctx, const struct entry *x, struct source **out,
 		struct error *e);
+	/* Appends a long attribute's value; x->size was checked. */
+	int (*attr)(void *ctx, const struct xattr *x, struct buf *out,
+		struct error *e);
 	void (*close)(void *ctx);
 	void *ctx;
 };
@@ -61,8 +64,7 @@ DEFINE_CLEANUP_PTR(view_files, struct view_files, view_close)
 #define AUTO_VIEW CLEANUP(cleanup_view_files) struct view_files *
 
 /* The same of an image that is not stored. The image is transferred, and so is
- * the backing (closed with the view), also on failure. Named streams and long
- * attributes cannot be read. */
+ * the backing (closed with the view), also on failure. */
 int view_open_backed(struct image *image, const struct view_backing *b,
 	int disk, const char *volume, struct view_files **out,
 	struct error *e);
