@@ -187,12 +187,12 @@
 /* Blocks at the end of a volume that are searched for the virtual allocation
  * table: an image of a disc has up to 152 behind it. */
 #define LIMIT_UDF_VAT_SEARCH 1024
-/* Pieces of one file kept in memory (32 bytes each), steps to find them (a
- * virtual partition maps block by block), and extents of descriptors: with
- * those of 2 KiB a file of 500,000 pieces. */
+/* Pieces of one file kept in memory (32 bytes each), steps to find them (32 for
+ * a block of a virtual partition: 128 MiB of 2 KiB), and extents of descriptors:
+ * with those of 2 KiB a file of 250,000 pieces. */
 #define LIMIT_UDF_RUNS (1 << 20)
 #define LIMIT_UDF_STEPS (1 << 21)
-#define LIMIT_UDF_AD_EXTENTS 2048
+#define LIMIT_UDF_AD_EXTENTS 1024
 /* Entries of one file on write-once media, each replaced by the next. */
 #define LIMIT_UDF_ICB_CHAIN 256
 /* Bytes of one directory: LIMIT_DIR_ENTRIES of the largest size, rounded. */

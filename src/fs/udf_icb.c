@@ -126,6 +126,9 @@ static int add_extent(struct walk *w, unsigned part, uint32_t block,
 	uint64_t len, bool recorded, struct error *e)
 {
 	uint32_t bs = w->f->block_size;
+	/* each block is looked up in the table; only metadata lies there */
+	bool slow = part < w->f->nparts &&
+		    w->f->parts[part].kind == UDF_MAP_VIRTUAL;
 
 	while (len) {
 		uint32_t got, want = (uint32_t)div_ceil(len, bs);
@@ -134,7 +137,8 @@ static int add_extent(struct walk *w, unsigned part, uint32_t block,
 					 : FS_EXTENT_UNWRITTEN };
 		int err;
 
-		if (w->steps++ >= LIMIT_UDF_STEPS)
+		w->steps += slow ? 32 : 1;
+		if (w->steps > LIMIT_UDF_STEPS)
 			return error_set(e, ERR_LIMIT,
 				"udf: a file in more than %d pieces",
 				LIMIT_UDF_STEPS);

@@ -97,7 +97,8 @@ grep -v ' /rr_moved$' both.dump > both.main; same_tree gen.src both.main
 
 # --- Joliet alone ---
 mkdir jol; cp -a src/dir00 src/empty jol/; printf x > 'jol/Größe und so – 日本'; printf y > jol/a.b.c
-genisoimage -quiet -input-charset utf-8 -J -V 'Joliet Label 12' -o jol.iso jol 2>/dev/null
+for n in two..dots ..lead 'sp  ace .txt' '#hash' per%cent "quote'" ä.ö UPPER.TXT "$(printf 'ж%.0s' {1..64})" "$(printf 'x%.0s' {1..100})"; do printf %s "$n" >"jol/$n"; done
+genisoimage -quiet -input-charset utf-8 -J -joliet-long -V 'Joliet Label 12' -o jol.iso jol 2>/dev/null
 dump jol.iso jol.dump; info jol.iso jol.dump
 flat() { grep -v '^#' "$1" | awk '{ print $1, $5, $9, $10 }' | sort; }
 treedump.py jol > jol.src
