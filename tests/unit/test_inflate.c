@@ -74,7 +74,7 @@ static void test_whole(void **state)
 
 	(void)state;
 	assert_int_equal(inflater_new(&x, NULL), 0);
-	for (int kind = 0; kind < 2; kind++)
+	for (enum inflate_kind kind = INFLATE_RAW; kind <= INFLATE_ZLIB; kind++)
 		for (int level = 0; level <= 9; level++)
 			for (int strategy = 0; strategy <= Z_FIXED; strategy++) {
 				size_t n = pack(kind, level, strategy), got;
@@ -113,7 +113,8 @@ static void test_cut(void **state)
 
 	(void)state;
 	assert_int_equal(inflater_new(&x, NULL), 0);
-	for (int kind = 0; kind < 2; kind++) {
+	for (enum inflate_kind kind = INFLATE_RAW; kind <= INFLATE_ZLIB;
+		kind++) {
 		size_t n = pack(kind, 6, 0);
 
 		for (size_t k = 0; k < n; k++) {
