@@ -19,6 +19,8 @@
 #define FIRST_WINDOW (512 * KIB)
 /* Of what was read in a row, at most one part in this many is read ahead. */
 #define RUN_PARTS 4
+/* Less is not worth a call. */
+#define LEAST (64 * KIB)
 /* Reads in a row before anything is read ahead. */
 #define RUN 3
 
@@ -103,7 +105,8 @@ void readahead_note(struct readahead *ra, uint64_t off, uint64_t len)
 	s->ahead = u64_max(s->ahead, s->next);
 	/* Asking again when half of it is used up keeps the calls few. */
 	window = u64_min(s->window, (s->next - s->begin) / RUN_PARTS);
-	if (s->run >= RUN && s->ahead - s->next <= window / 2) {
+	if (s->run >= RUN && window >= LEAST &&
+		s->ahead - s->next <= window / 2) {
 		from = s->ahead;
 		upto = u64_min(s->next + window, ra->src->size);
 		s->ahead = u64_max(from, upto);
