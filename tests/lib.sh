@@ -20,7 +20,8 @@ trap cleanup EXIT
 cd "$T"
 
 skip() { echo "skip: $*"; exit 77; }
-fail() { echo "FAIL: $*" >&2; exit 1; }
+exec {messages}>&2 # also where a test keeps what a command says
+fail() { echo "FAIL: $*" >&$messages; exit 1; }
 need() { local t; for t; do command -v "$t" >/dev/null || skip "$t is not installed"; done; }
 need_root() { [ "$(id -u)" = 0 ] || skip "needs root"; }
 # loop_mount IMAGE DIR [TYPE [OPTIONS]]: a read-only loop mount, or skip where the kernel lacks it

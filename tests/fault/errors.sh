@@ -61,7 +61,9 @@ fi
 
 # import --verify over a pack that is damaged: what is known already would not come back, and the branch stays away
 L=$T/work; fresh
-p=$(ls -S $L/packs/*.pack | head -1); printf '\xff\xee' | dd of="$p" bs=1 seek=$(($(stat -c %s "$p") / 2)) conv=notrunc status=none
+for p in $L/packs/*.pack; do
+	for at in $(seq 1000 20000 "$(stat -c %s "$p")"); do printf '\xff\xee' | dd of="$p" bs=1 seek=$at conv=notrunc status=none; done
+done
 strata -q -L $L import a.img -b unseen || fail "an import does not read what is known"
 expect_rc 6 strata -q -L $L import a.img -b seen --verify 2>err.txt
 [ ! -e $L/refs/heads/seen ] || fail "a branch that --verify did not agree to"

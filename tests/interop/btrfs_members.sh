@@ -12,10 +12,10 @@ make() {
 	for ((i = 0; i < n; i++)); do rm -f "b.$i"; truncate -s 260M "b.$i"; images+=("b.$i"); loops+=("$(losetup -f --show "b.$i")"); done
 	mkfs.btrfs -q -f "$@" "${loops[@]}" >mkfs.log 2>&1 || { cat mkfs.log; fail mkfs; }
 	btrfs device scan "${loops[@]}" >/dev/null
-	mount "${loops[0]}" mnt || skip "cannot mount btrfs"
+	mount -t btrfs "${loops[0]}" mnt || skip "cannot mount btrfs"
 	fill mnt
 	umount mnt
-	mount -o ro "${loops[0]}" mnt
+	mount -t btrfs -o ro "${loops[0]}" mnt
 	treedump.py mnt --xattrs >kernel.txt
 	umount mnt
 	drop_loops
@@ -60,8 +60,8 @@ grep -q 'is no member' err && grep -q 'given twice' err || fail "raid1: $(cat er
 # a stale member: it missed the last changes
 cp b.1 stale
 loops=("$(losetup -f --show b.0)" "$(losetup -f --show b.1)"); btrfs device scan "${loops[@]}" >/dev/null
-mount "${loops[0]}" mnt; for i in $(seq 500); do echo "new $i" >"mnt/d/new-$i"; done; umount mnt
-mount -o ro "${loops[0]}" mnt; treedump.py mnt --xattrs >kernel.txt; umount mnt; drop_loops
+mount -t btrfs "${loops[0]}" mnt; for i in $(seq 500); do echo "new $i" >"mnt/d/new-$i"; done; umount mnt
+mount -t btrfs -o ro "${loops[0]}" mnt; treedump.py mnt --xattrs >kernel.txt; umount mnt; drop_loops
 for order in "stale b.0" "b.0 stale"; do
 	fsdump --xattrs $order >ours.txt 2>err || fail "stale: $(cat err)"
 	same_tree kernel.txt ours.txt
@@ -78,13 +78,13 @@ make 1 -m single -d single
 btrfstune -S 1 b.0 >/dev/null
 truncate -s 300M sprout
 loops=("$(losetup -f --show b.0)" "$(losetup -f --show sprout)")
-mount "${loops[0]}" mnt
+mount -t btrfs "${loops[0]}" mnt
 btrfs device add -f "${loops[1]}" mnt >/dev/null
 mount -o remount,rw mnt
 echo more >mnt/more
 umount mnt
 btrfs device scan "${loops[@]}" >/dev/null
-mount -o ro "${loops[1]}" mnt
+mount -t btrfs -o ro "${loops[1]}" mnt
 treedump.py mnt --xattrs >kernel.txt
 umount mnt
 drop_loops
@@ -98,7 +98,7 @@ echo ok seed
 truncate -s 200M log.img
 mkfs.btrfs -q log.img >/dev/null
 loops=("$(losetup -f --show log.img)")
-mount -o commit=300 "${loops[0]}" mnt
+mount -t btrfs -o commit=300 "${loops[0]}" mnt
 echo before >mnt/before
 sync -f mnt
 python3 - <<'PY'
@@ -119,9 +119,9 @@ echo ok log
 if command -v btrfs-convert >/dev/null; then
 	rm -f conv.img; truncate -s 600M conv.img
 	mkfs.ext4 -q -b 4096 conv.img
-	mount -o loop conv.img mnt; fill mnt; umount mnt
+	mount -t btrfs -o loop conv.img mnt; fill mnt; umount mnt
 	btrfs-convert --no-progress conv.img >conv.log 2>&1 || { cat conv.log; fail convert; }
-	mount -o loop,ro conv.img mnt; treedump.py mnt --xattrs >kernel.txt; umount mnt
+	mount -t btrfs -o loop,ro conv.img mnt; treedump.py mnt --xattrs >kernel.txt; umount mnt
 	fsdump --xattrs --free conv.img >ours.txt 2>err || fail "convert: $(cat err)"
 	[ ! -s err ] || fail "convert: $(cat err)"
 	same_tree kernel.txt ours.txt
