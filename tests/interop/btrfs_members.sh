@@ -119,7 +119,7 @@ echo ok log
 if command -v btrfs-convert >/dev/null; then
 	rm -f conv.img; truncate -s 600M conv.img
 	mkfs.ext4 -q -b 4096 conv.img
-	mount -t btrfs -o loop conv.img mnt; fill mnt; umount mnt
+	mount -t ext4 -o loop conv.img mnt; fill mnt; umount mnt
 	btrfs-convert --no-progress conv.img >conv.log 2>&1 || { cat conv.log; fail convert; }
 	mount -t btrfs -o loop,ro conv.img mnt; treedump.py mnt --xattrs >kernel.txt; umount mnt
 	fsdump --xattrs --free conv.img >ours.txt 2>err || fail "convert: $(cat err)"
