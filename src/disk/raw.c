@@ -68,9 +68,9 @@ static int raw_next(void *ctx, void *slot, struct error *e)
 	}
 	if (off == end)
 		return 0;
-	/* Jobs end on the grid, so that blocks stand where they would on the
-	 * disk. */
-	end = u64_min(end, round_down(off, RAW_JOB) + RAW_JOB);
+	/* Jobs end on the grid, whatever small holes are on the way: a job for
+	 * each run of data would be mostly waiting for others. */
+	end = u64_min(d->size, round_down(off, RAW_JOB) + RAW_JOB);
 	if (!j->buf && !(j->buf = malloc(RAW_JOB)))
 		return error_nomem(e);
 	j->off = off;
