@@ -26,7 +26,7 @@ struct pipeline {
 /* How many threads pay: the processors this process may use, at most 16. */
 unsigned pipeline_threads(void);
 
-/* Runs it on the caller's thread and threads - 1 others; at most 2 x threads
+/* Runs it on the caller's thread and threads - 1 others; at most 4 x threads
  * jobs are under way. Returns 0 or the first error (in time), after all
  * threads have ended. */
 int pipeline_run(const struct pipeline *p, struct error *e);

@@ -108,9 +108,8 @@ static int raw_work(void *ctx, void *slot, struct error *e)
 {
 	struct raw_write *w = ctx;
 	struct raw_job *j = slot;
-	int r = source_pread(w->a->disk, j->buf, j->len, j->off, e);
 
-	return r || !w->a->out->seekable ? r : raw_put(w, j, e);
+	return source_pread(w->a->disk, j->buf, j->len, j->off, e);
 }
 
 static int raw_emit(void *ctx, void *slot, struct error *e)
@@ -130,7 +129,7 @@ static int raw_write(const struct disk_write_args *args, struct error *e)
 		.slot_size = sizeof(struct raw_job),
 		.next = raw_next,
 		.work = raw_work,
-		.emit = args->out->seekable ? NULL : raw_emit,
+		.emit = raw_emit,
 		.drop = raw_drop,
 		.ctx = &w,
 	};
