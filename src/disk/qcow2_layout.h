@@ -80,7 +80,7 @@ extern const struct disk_writer qcow2_writer;
 extern unsigned qcow2_test_cluster_bits;
 
 /* How much one job of the writers takes, and the clusters in it. */
-#define QCOW2_JOB (512 * KIB)
+#define QCOW2_JOB (1 * MIB)
 #define QCOW2_JOB_CLUSTERS (QCOW2_JOB / 512)
 
 #endif

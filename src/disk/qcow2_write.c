@@ -90,9 +90,11 @@ static int plain_work(void *ctx, void *slot, struct error *e)
 		return 0;
 	for (size_t i = 0; i < j->len / y->cluster; i++)
 		j->zero[i] = is_zero(j->buf + i * y->cluster, y->cluster);
-	return put_sparse(y, j, e);
+	return 0;
 }
 
+/* Writes in order, while others read: writers of one file wait for each other
+ * in the kernel. */
 static int plain_emit(void *ctx, void *slot, struct error *e)
 {
 	struct qcow2_layout *y = ((struct plain *)ctx)->y;
@@ -105,6 +107,9 @@ static int plain_emit(void *ctx, void *slot, struct error *e)
 		return r ? r
 			 : sink_pwrite(y->out, j->buf, j->len, j->host, e);
 	}
+	r = put_sparse(y, j, e);
+	if (r)
+		return r;
 	for (uint64_t i = 0; i < j->len / y->cluster; i++) {
 		/* Zeros are left unallocated; their place is a hole. */
 		if (j->zero[i])
