@@ -132,7 +132,7 @@ int pipeline_run(const struct pipeline *p, struct error *e)
 
 	if (threads > 16)
 		threads = 16;
-	g.n = threads * 4;
+	g.n = (size_t)threads * (p->depth ? p->depth : 2);
 	g.slots = calloc(g.n, p->slot_size);
 	g.state = calloc(g.n, sizeof(*g.state));
 	if (!g.slots || !g.state) {

@@ -21,12 +21,15 @@ struct pipeline {
 	void (*drop)(void *slot);
 	void *ctx;
 	unsigned threads; /* 0: pipeline_threads() */
+	/* Jobs under way for each thread, 0: 2. More where jobs are small and
+	 * one thread emits for a while; their buffers are all in memory. */
+	unsigned depth;
 };
 
 /* How many threads pay: the processors this process may use, at most 16. */
 unsigned pipeline_threads(void);
 
-/* Runs it on the caller's thread and threads - 1 others; at most 4 x threads
+/* Runs it on the caller's thread and threads - 1 others; at most depth x threads
  * jobs are under way. Returns 0 or the first error (in time), after all
  * threads have ended. */
 int pipeline_run(const struct pipeline *p, struct error *e);

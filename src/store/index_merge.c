@@ -316,8 +316,10 @@ int index_merge(const struct index *const *ix, size_t n,
 		frames += ix[i]->nframes;
 		objects += ix[i]->sec[0].n + ix[i]->sec[1].n;
 		in[i].ix = ix[i];
-		in[i].frames = calloc((size_t)ix[i]->nframes + 1, 4);
-		new_no[i] = calloc((size_t)ix[i]->npacks + 1, 4);
+		in[i].frames = calloc((size_t)ix[i]->nframes + 1,
+			sizeof(*in[i].frames));
+		new_no[i] = calloc((size_t)ix[i]->npacks + 1,
+			sizeof(*new_no[i]));
 		if (!in[i].frames || !new_no[i])
 			r = error_nomem(e);
 	}

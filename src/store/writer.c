@@ -437,12 +437,15 @@ static size_t entry_len(uint32_t len_kind)
 int packer_flush(struct packer *p, struct error *e)
 {
 	size_t table = p->table_len;
-	uint8_t *raw = p->bytes.data + TABLE_ROOM - table, *at = raw;
 	uint32_t raw_len = (uint32_t)table + objects_len(p);
+	uint8_t *raw, *at;
 	int r;
 
 	if (!p->pending.len)
 		return 0;
+	if (p->bytes.oom)
+		return error_nomem(e);
+	raw = at = p->bytes.data + TABLE_ROOM - table;
 	put_le32(at, (uint32_t)p->pending.len);
 	at += 4;
 	for (size_t i = 0; i < p->pending.len; i++) {

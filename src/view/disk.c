@@ -176,11 +176,11 @@ static void warm(struct disk_source *d, const struct leaf *lf, uint64_t off,
 {
 	for (size_t i = find(&lf->x, off); off < end; i++) {
 		const struct layout_extent *x = &lf->x.items[i];
-		uint64_t n = u64_min(x->off + x->len, end) - off;
+		uint64_t in = off - x->off, at;
+		uint64_t n = u64_min(x->len - in, end - off);
 
-		if (x->kind != LAYOUT_ZERO && x->id_off <= x->id_off + (off - x->off))
-			store_warm_blob(d->l->store, &x->id, (size_t)n,
-				x->id_off + (off - x->off));
+		if (x->kind != LAYOUT_ZERO && u64_add(x->id_off, in, &at))
+			store_warm_blob(d->l->store, &x->id, (size_t)n, at);
 		off += n;
 	}
 }
