@@ -4,9 +4,10 @@
 
 Runs strata and its peers on the same disks, in turn, warm, several times each, and prints medians, ratios and
 whether each goal is reached, as a table and as JSON. Ratios count, seconds do not: machines differ."""
-import argparse, json, os, shutil, statistics, subprocess, sys, time
+import argparse, os, shutil, statistics, subprocess, sys, time
+import common
+from common import env, goal, report, run, top
 
-top = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 ap = argparse.ArgumentParser()
 ap.add_argument("--dir", default="/var/tmp/strata-bench")
 ap.add_argument("--fleet", default=os.environ.get("FLEET"))
@@ -19,28 +20,13 @@ D = args.dir
 os.makedirs(D, exist_ok=True)
 FLEET = args.fleet or os.path.join(D, "fleet")
 FIVE = ["base", "web", "db", "py", "java"]
-env = dict(os.environ, BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK="yes", BORG_RELOCATED_REPO_ACCESS_IS_OK="yes",
-           BORG_BASE_DIR=D + "/borg-home", RESTIC_PASSWORD="x", RESTIC_CACHE_DIR=D + "/restic-cache", LC_ALL="C",
-           STRATA_AUTHOR="Bench <bench@example.org>")
+env.update(BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK="yes", BORG_RELOCATED_REPO_ACCESS_IS_OK="yes",
+           BORG_BASE_DIR=D + "/borg-home", RESTIC_PASSWORD="x", RESTIC_CACHE_DIR=D + "/restic-cache")
 S = args.strata
-rows, checks = [], []
 
 
 def img(n):
     return os.path.join(FLEET, n + ".raw")
-
-
-def run(cmd, out=subprocess.DEVNULL, check=True, cwd=None):
-    """Seconds and peak memory (MiB) of a command."""
-    t = time.perf_counter()
-    p = subprocess.Popen(cmd, stdout=out, stderr=subprocess.PIPE, env=env, cwd=cwd, shell=isinstance(cmd, str))
-    err = p.stderr.read()
-    _, st, ru = os.wait4(p.pid, 0)
-    s = time.perf_counter() - t
-    p.returncode = os.waitstatus_to_exitcode(st)
-    if check and p.returncode:
-        sys.exit("bench: %s: exit %d: %s" % (cmd, p.returncode, err.decode(errors="replace")[-400:]))
-    return s, ru.ru_maxrss / 1024
 
 
 def median(prepare, cmd, runs=None, cwd=None):
@@ -48,7 +34,7 @@ def median(prepare, cmd, runs=None, cwd=None):
     for _ in range(runs or args.runs):
         if prepare:
             prepare()
-        s, m = run(cmd, cwd=cwd)
+        s, m, _ = run(cmd, cwd=cwd)
         ts.append(s)
         ms.append(m)
     return statistics.median(ts), max(ms)
@@ -70,19 +56,6 @@ def settle():
 
 def du(path):
     return int(subprocess.check_output(["du", "-s", "--apparent-size", "-B1", path]).split()[0])
-
-
-def report(what, who, seconds=None, mem=None, note=""):
-    rows.append(dict(what=what, who=who, seconds=seconds, peak_mib=mem, note=note))
-    print("%-34s %-22s %9s %9s  %s" % (what, who, "" if seconds is None else "%.3f s" % seconds,
-                                      "" if mem is None else "%.0f MiB" % mem, note), flush=True)
-
-
-def goal(name, value, limit, unit="x", at_least=False):
-    ok = value >= limit if at_least else value <= limit
-    checks.append(dict(goal=name, value=value, limit=limit, at_least=at_least, reached=ok))
-    print("  %-62s %8.3f %s (%s %g) %s" % (name, value, unit, "at least" if at_least else "at most", limit,
-                                           "ok" if ok else "NOT REACHED"), flush=True)
 
 
 def wanted(name):
@@ -179,13 +152,13 @@ def bench_store():
     run(["borg", "init", "-e", "none", D + "/borg"])
     run(["restic", "init", "-q", "-r", D + "/restic"])
     for n in FIVE:
-        s, m = run([S, "-q", "-L", lib("five"), "import", img(n)])
+        s, m, _ = run([S, "-q", "-L", lib("five"), "import", img(n)])
         report("import " + n, "strata", s, m)
-        b, _ = run(["borg", "create", D + "/borg::" + n, img(n)])
+        b, _, _ = run(["borg", "create", D + "/borg::" + n, img(n)])
         report("import " + n, "borg", b)
-        r, _ = run(["restic", "backup", "-q", "-r", D + "/restic", img(n)])
+        r, _, _ = run(["restic", "backup", "-q", "-r", D + "/restic", img(n)])
         report("import " + n, "restic", r)
-        c, _ = run(["casync", "make", "--store=" + D + "/casync.store", D + "/%s.caibx" % n, img(n)])
+        c, _, _ = run(["casync", "make", "--store=" + D + "/casync.store", D + "/%s.caibx" % n, img(n)])
         report("import " + n, "casync", c)
     sizes = {"strata": du(lib("five")), "borg": du(D + "/borg"), "restic": du(D + "/restic"), "casync": du(D + "/casync.store")}
     for k, v in sizes.items():
@@ -227,7 +200,7 @@ def bench_store():
     goal("export qcow2 / export raw", sq / s, 1.2)
     goal("qemu-img convert / export qcow2", q / sq, 1.5, at_least=True)
 
-    t, m = run([S, "-q", "-L", lib("five"), "repack"])
+    t, m, _ = run([S, "-q", "-L", lib("five"), "repack"])
     after = du(lib("five"))
     report("repack", "strata", t, m, "%d MB" % (after / 1e6))
     goal("store after repack / smallest", after / best, 0.75)
@@ -307,10 +280,10 @@ def bench_large():
     clean("tib.raw")
     os.truncate(os.open(p, os.O_CREAT | os.O_RDWR), 1 << 40)
     fresh_lib("lib")
-    s, m = run([S, "-q", "-L", lib("lib"), "import", p])
+    s, m, _ = run([S, "-q", "-L", lib("lib"), "import", p])
     report("import, empty 1 TiB", "strata", s, m)
     goal("import of an empty 1 TiB disk", s, 1, "s")
-    s, m2 = run([S, "-q", "-L", lib("lib"), "export", "tib", "-o", D + "/out.raw"])
+    s, m2, _ = run([S, "-q", "-L", lib("lib"), "export", "tib", "-o", D + "/out.raw"])
     report("export, empty 1 TiB", "strata", s, m2)
     clean("tib.raw", "out.raw")
     p = os.path.join(D, "big.raw")
@@ -319,9 +292,9 @@ def bench_large():
     run("truncate -s 60G %s && mkfs.ext4 -q -F -E lazy_itable_init=1 %s && mkdir -p %s/m && mount -o loop %s %s/m && "
         "(openssl enc -aes-128-ctr -pass pass:x -nosalt < /dev/zero 2>/dev/null | head -c 2G > %s/m/big; true) && "
         "truncate -s 50G %s/m/big; sync; umount %s/m" % (p, p, D, p, D, D, D, D))
-    s, m3 = run([S, "-q", "-L", lib("lib"), "import", p])
+    s, m3, _ = run([S, "-q", "-L", lib("lib"), "import", p])
     report("import, a 50 GiB file", "strata", s, m3)
-    s, m4 = run([S, "-q", "-L", lib("lib"), "export", "big", "-o", D + "/out.raw"])
+    s, m4, _ = run([S, "-q", "-L", lib("lib"), "export", "big", "-o", D + "/out.raw"])
     report("export, a 50 GiB file", "strata", s, m4)
     if subprocess.call(["cmp", p, D + "/out.raw"]):
         sys.exit("bench: the export is not identical")
@@ -347,7 +320,7 @@ def bench_commits():
     first, last = [], []
     for i in range(1000):
         change(i)
-        s, _ = run([S, "-q", "-L", lib("many"), "import", p, "-b", "b%d" % (i % 50)])
+        s, _, _ = run([S, "-q", "-L", lib("many"), "import", p, "-b", "b%d" % (i % 50)])
         (first if i < 20 else last if i >= 980 else []).append(s)
     a, b = statistics.median(first), statistics.median(last)
     report("import of one of the first 20", "strata", a)
@@ -365,10 +338,4 @@ for name, fn in (("import", bench_import), ("store", bench_store), ("containers"
                  ("large", bench_large), ("commits", bench_commits)):
     if wanted(name):
         fn()
-missed = [c for c in checks if not c["reached"]]
-print("\n%d of %d goals reached%s" % (len(checks) - len(missed), len(checks),
-                                     "; missed: " + "; ".join("%s = %.3f" % (c["goal"], c["value"]) for c in missed) if missed else ""))
-out = args.json or os.path.join(D, "bench.json")
-with open(out, "w") as f:
-    json.dump(dict(schema="strata/bench/1", machine=dict(cores=os.cpu_count()), rows=rows, goals=checks), f, indent=1)
-print("JSON: " + out)
+common.finish(args.json or os.path.join(D, "bench.json"))

@@ -5,9 +5,10 @@
 The same files in images of each file system: how long listing all of them takes (whole process, warm), how fast an
 image is imported relative to ext4, and how much of the files' bytes a second image with another file system finds
 known. Ratios count, seconds do not: machines differ. Needs root (loop mounts fill XFS, btrfs, NTFS and exFAT)."""
-import argparse, json, os, shutil, statistics, subprocess, sys, time
+import argparse, json, os, shutil, statistics, subprocess
+import common
+from common import env, goal, report, run, top
 
-top = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 ap = argparse.ArgumentParser()
 ap.add_argument("--dir", default="/var/tmp/strata-bench")
 ap.add_argument("--files", type=int, default=100000)
@@ -19,39 +20,11 @@ args = ap.parse_args()
 D = os.path.join(args.dir, "fs")
 S, DUMP = os.path.join(args.build, "strata"), os.path.join(args.build, "tests/tools/fsdump")
 os.makedirs(D, exist_ok=True)
-env = dict(os.environ, LC_ALL="C", STRATA_AUTHOR="Bench <bench@example.org>")
 LIST_GOAL = dict(ext4=0.2, xfs=0.6, btrfs=0.6, ntfs=0.6)
-rows, checks = [], []
 
 
 def sh(cmd, **kw):
     return subprocess.run(cmd, shell=True, check=True, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=D, **kw).stdout
-
-
-def run(cmd):
-    """Seconds and peak memory (MiB) of a command."""
-    t = time.perf_counter()
-    p = subprocess.Popen(cmd, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=env, cwd=D)
-    err = p.stderr.read()
-    _, st, ru = os.wait4(p.pid, 0)
-    s = time.perf_counter() - t
-    p.returncode = os.waitstatus_to_exitcode(st)
-    if p.returncode:
-        sys.exit("bench: %s: exit %d: %s" % (cmd, p.returncode, err.decode(errors="replace")[-400:]))
-    return s, ru.ru_maxrss / 1024
-
-
-def report(what, who, seconds=None, mem=None, note=""):
-    rows.append(dict(what=what, who=who, seconds=seconds, peak_mib=mem, note=note))
-    print("%-34s %-10s %9s %9s  %s" % (what, who, "" if seconds is None else "%.3f s" % seconds,
-                                      "" if mem is None else "%.0f MiB" % mem, note), flush=True)
-
-
-def goal(name, value, limit, unit="x", at_least=False):
-    ok = value >= limit if at_least else value <= limit
-    checks.append(dict(goal=name, value=value, limit=limit, at_least=at_least, reached=ok))
-    print("  %-52s %8.3f %s (%s %g) %s" % (name, value, unit, "at least" if at_least else "at most", limit,
-                                           "ok" if ok else "NOT REACHED"), flush=True)
 
 
 def make_tree():
@@ -129,7 +102,7 @@ def median(prepare, cmd):
     ts, ms = [], []
     for _ in range(args.runs):
         prepare()
-        s, m = run(cmd)
+        s, m, _ = run(cmd, cwd=D)
         ts.append(s)
         ms.append(m)
     return statistics.median(ts), max(ms)
@@ -170,11 +143,5 @@ for name, img in images[1:]:
     report("second import", name, None, None, "%.1f MB new in the store of %.1f MB of files" % (r["new_bytes"] / 1e6, total / 1e6))
     goal("file bytes found known, %s" % name, 1 - unknown / total, 0.95, "", True)
 
-missed = [c for c in checks if not c["reached"]]
-print("\n%d of %d goals reached%s" % (len(checks) - len(missed), len(checks),
-                                     "; missed: " + "; ".join("%s = %.3f" % (c["goal"], c["value"]) for c in missed) if missed else ""))
-out = args.json or os.path.join(args.dir, "fs.json")
-with open(out, "w") as f:
-    json.dump(dict(schema="strata/bench/1", machine=dict(cores=os.cpu_count()), rows=rows, goals=checks), f, indent=1)
+common.finish(args.json or os.path.join(args.dir, "fs.json"))
 sh("rm -rf lib mnt")
-print("JSON: " + out)
