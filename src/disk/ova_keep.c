@@ -4,16 +4,13 @@
  * what is put in takes the prefixes of what it stands in for. */
 #include "disk/ova_keep.h"
 
-#include <expat.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include "base/checked.h"
 #include "base/limits.h"
 #include "base/vec.h"
-
-#define MAX_DEPTH 64u
+#include "disk/ovf_xml.h"
 
 enum piece_kind { PIECE_FILES, PIECE_DISK, PIECE_NOTHING };
 
@@ -39,36 +36,21 @@ struct frame {
 };
 
 struct parse {
-	XML_Parser x;
+	struct ovf_xml xml; /* first */
 	struct ovf_keep *k;
-	struct error *e;
-	int code;
-	unsigned elements, depth;
-	struct frame stack[MAX_DEPTH];
+	struct frame stack[OVF_XML_DEPTH]; /* by depth, from 0 */
 	bool in_files, in_disk;
 	size_t files_from;
 };
 
 static void stop(struct parse *p, int code, const char *why)
 {
-	if (!p->code)
-		p->code = error_at(p->e, code,
-			(uint64_t)XML_GetCurrentByteIndex(p->x),
-			"ovf: line %lu: %s", XML_GetCurrentLineNumber(p->x),
-			why);
-	XML_StopParser(p->x, XML_FALSE);
-}
-
-static const char *local(const char *name)
-{
-	const char *c = strrchr(name, ':');
-
-	return c ? c + 1 : name;
+	ovf_xml_stop(&p->xml, code, why);
 }
 
 static char *prefix_of(const char *name)
 {
-	return strndup(name, (size_t)(local(name) - name));
+	return strndup(name, (size_t)(ovf_xml_local(name) - name));
 }
 
 void ovf_escape(struct buf *b, const char *s)
@@ -88,12 +70,13 @@ void ovf_escape(struct buf *b, const char *s)
 
 static size_t here(const struct parse *p)
 {
-	return (size_t)XML_GetCurrentByteIndex(p->x);
+	return (size_t)XML_GetCurrentByteIndex(p->xml.parser);
 }
 
 static size_t after(const struct parse *p)
 {
-	return here(p) + (size_t)XML_GetCurrentByteCount(p->x);
+	return here(p) + (size_t)XML_GetCurrentByteCount(
+				p->xml.parser);
 }
 
 static void cut(struct parse *p, struct cut c)
@@ -123,10 +106,10 @@ static void on_disk(struct parse *p, const char *name, const char **a)
 	for (; *a; a += 2) {
 		bool mine = false;
 
-		if (!strcmp(local(a[0]), "diskId") && !c.attr)
+		if (!strcmp(ovf_xml_local(a[0]), "diskId") && !c.attr)
 			c.attr = prefix_of(a[0]);
 		for (size_t i = 0; i < ARRAY_LEN(ours); i++)
-			mine |= !strcmp(local(a[0]), ours[i]);
+			mine |= !strcmp(ovf_xml_local(a[0]), ours[i]);
 		if (mine)
 			continue;
 		buf_addch(&c.head, ' ');
@@ -147,28 +130,20 @@ static void on_disk(struct parse *p, const char *name, const char **a)
 static void on_file(struct parse *p, const char **a)
 {
 	for (; *a && !p->k->attr; a += 2)
-		if (!strcmp(local(a[0]), "href"))
+		if (!strcmp(ovf_xml_local(a[0]), "href"))
 			p->k->attr = prefix_of(a[0]);
 }
 
-static void XMLCALL on_start(void *ctx, const char *name, const char **a)
+static void on_start(struct ovf_xml *x, const char *name, const char **a)
 {
-	struct parse *p = ctx;
-	struct frame *f;
+	struct parse *p = (struct parse *)x;
+	const char *plain = ovf_xml_local(name);
+	struct frame *f = &p->stack[x->depth - 1];
 
-	if (p->code)
-		return;
-	if (++p->elements > LIMIT_OVF_ELEMENTS || p->depth >= MAX_DEPTH) {
-		stop(p, ERR_LIMIT, "too many elements");
-		return;
-	}
-	if (p->depth)
-		p->stack[p->depth - 1].has_child = true;
-	f = &p->stack[p->depth++];
+	if (x->depth > 1)
+		f[-1].has_child = true;
 	*f = (struct frame){ .from = here(p) };
-	if (p->depth == 1 && strcmp(local(name), "Envelope") != 0) {
-		stop(p, ERR_CORRUPT, "not an OVF: no Envelope");
-	} else if (p->depth == 2 && !strcmp(local(name), "References")) {
+	if (x->depth == 2 && !strcmp(plain, "References")) {
 		if (p->k->file) {
 			stop(p, ERR_CORRUPT, "a second list of files");
 			return;
@@ -177,40 +152,37 @@ static void XMLCALL on_start(void *ctx, const char *name, const char **a)
 		p->files_from = after(p);
 		p->k->file = prefix_of(name);
 	} else if (p->in_files) {
-		if (!strcmp(local(name), "File"))
+		if (!strcmp(plain, "File"))
 			on_file(p, a);
-	} else if (p->depth == 3 && !strcmp(local(name), "Disk")) {
+	} else if (x->depth == 3 && !strcmp(plain, "Disk")) {
 		on_disk(p, name, a);
 	} else if (!p->in_disk) {
 		for (; *a; a += 2)
-			f->names_file |= !strcmp(local(a[0]), "fileRef");
+			f->names_file |=
+				!strcmp(ovf_xml_local(a[0]), "fileRef");
 	}
 }
 
-static void XMLCALL on_end(void *ctx, const char *name)
+static void on_end(struct ovf_xml *x)
 {
 	static const char uri[] = "ovf:/file/";
-	struct parse *p = ctx;
-	struct frame *f;
+	struct parse *p = (struct parse *)x;
+	const struct frame *f = &p->stack[x->depth - 1];
 	size_t end = after(p);
 
-	(void)name;
-	if (p->code)
-		return;
-	f = &p->stack[--p->depth];
 	if (p->in_files) {
-		if (p->depth == 1) {
+		if (x->depth == 2) {
 			p->in_files = false;
 			cut(p, (struct cut){ .from = p->files_from,
 				       .to = here(p),
 				       .kind = PIECE_FILES });
 		}
 	} else if (p->in_disk) {
-		if (p->depth == 2) {
+		if (x->depth == 3) {
 			p->in_disk = false;
 			vec_last(&p->k->cuts)->to = end;
 		}
-	} else if (p->depth > 0 && !f->has_child &&
+	} else if (x->depth > 1 && !f->has_child &&
 		   (f->names_file || memmem(p->k->text + f->from, end - f->from,
 					     uri, sizeof(uri) - 1))) {
 		cut(p, (struct cut){ .from = f->from,
@@ -219,52 +191,13 @@ static void XMLCALL on_end(void *ctx, const char *name)
 	}
 }
 
-static void XMLCALL on_declaration(void *ctx, const char *version,
-	const char *encoding, int standalone)
-{
-	(void)version;
-	(void)standalone;
-	if (encoding && strcasecmp(encoding, "utf-8") != 0 &&
-		strcasecmp(encoding, "us-ascii") != 0)
-		stop(ctx, ERR_UNSUPPORTED, "not in UTF-8");
-}
-
-static void XMLCALL on_doctype(void *ctx, const char *name, const char *sysid,
-	const char *pubid, int internal)
-{
-	(void)name;
-	(void)sysid;
-	(void)pubid;
-	(void)internal;
-	stop(ctx, ERR_CORRUPT, "a document type declaration");
-}
-
-static int take_apart(struct ovf_keep *k, struct error *e)
-{
-	struct parse p = { .k = k, .e = e };
-	int r = 0;
-
-	p.x = XML_ParserCreate("UTF-8");
-	if (!p.x)
-		return error_nomem(e);
-	XML_SetUserData(p.x, &p);
-	XML_SetElementHandler(p.x, on_start, on_end);
-	XML_SetXmlDeclHandler(p.x, on_declaration);
-	XML_SetStartDoctypeDeclHandler(p.x, on_doctype);
-	XML_SetParamEntityParsing(p.x, XML_PARAM_ENTITY_PARSING_NEVER);
-	if (XML_Parse(p.x, k->text, (int)k->len, XML_TRUE) != XML_STATUS_OK)
-		r = p.code ? p.code
-			   : error_set(e, ERR_CORRUPT, "ovf: line %lu: %s",
-				     XML_GetCurrentLineNumber(p.x),
-				     XML_ErrorString(XML_GetErrorCode(p.x)));
-	XML_ParserFree(p.x);
-	return r;
-}
-
 int ovf_keep_new(const char *text, size_t len, size_t ndisks,
 	struct ovf_keep **out, struct error *e)
 {
 	AUTO_OVF_KEEP k = NULL;
+	struct parse p = { .xml = { .start = on_start,
+				   .end = on_end,
+				   .utf8_only = true } };
 	int r;
 
 	if (len > LIMIT_OVF)
@@ -277,7 +210,8 @@ int ovf_keep_new(const char *text, size_t len, size_t ndisks,
 	while (len && strchr(" \t\r\n", text[len - 1]))
 		len--;
 	k->len = len;
-	r = take_apart(k, e);
+	p.k = k;
+	r = ovf_xml_read(&p.xml, k->text, k->len, e);
 	if (r)
 		return r;
 	if (k->ndisks != ndisks)

@@ -2,43 +2,28 @@
 /* The part of an OVF that says which files and disks there are. Element and
  * attribute names are compared without their namespace prefix: tools differ. */
 #include <ctype.h>
-#include <expat.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include "base/checked.h"
 #include "base/limits.h"
 #include "disk/ova.h"
+#include "disk/ovf_xml.h"
 
 struct parse {
-	XML_Parser x;
+	struct ovf_xml xml; /* first */
 	struct ovf *out;
-	struct error *e;
-	int code;
-	unsigned elements, depth;
 };
 
 static void stop(struct parse *p, int code, const char *why)
 {
-	if (!p->code)
-		p->code = error_at(p->e, code,
-			(uint64_t)XML_GetCurrentByteIndex(p->x),
-			"ovf: line %lu: %s", XML_GetCurrentLineNumber(p->x),
-			why);
-	XML_StopParser(p->x, XML_FALSE);
-}
-
-static const char *local(const char *name)
-{
-	const char *c = strrchr(name, ':');
-
-	return c ? c + 1 : name;
+	ovf_xml_stop(&p->xml, code, why);
 }
 
 static const char *attr(const char **a, const char *name)
 {
 	for (; *a; a += 2)
-		if (!strcmp(local(a[0]), name))
+		if (!strcmp(ovf_xml_local(a[0]), name))
 			return a[1];
 	return NULL;
 }
@@ -145,69 +130,23 @@ static void on_disk(struct parse *p, const char **a)
 	free(d.file_ref);
 }
 
-static void XMLCALL on_start(void *ctx, const char *name, const char **a)
+/* Envelope/References/File, Envelope/DiskSection/Disk; in OVF 0.9 the section
+ * is Envelope/Section. */
+static void on_start(struct ovf_xml *x, const char *name, const char **a)
 {
-	struct parse *p = ctx;
-
-	name = local(name);
-	if (p->code)
-		return;
-	if (++p->elements > LIMIT_OVF_ELEMENTS || ++p->depth > 64) {
-		stop(p, ERR_LIMIT, "too many elements");
-		return;
-	}
-	if (p->depth == 1 && strcmp(name, "Envelope") != 0)
-		stop(p, ERR_CORRUPT, "not an OVF: no Envelope");
-	/* Envelope/References/File, Envelope/DiskSection/Disk; in OVF 0.9 the
-	 * section is Envelope/Section. */
-	else if (p->depth == 3 && !strcmp(name, "File"))
-		on_file(p, a);
-	else if (p->depth == 3 && !strcmp(name, "Disk"))
-		on_disk(p, a);
-}
-
-static void XMLCALL on_end(void *ctx, const char *name)
-{
-	struct parse *p = ctx;
-
-	(void)name;
-	p->depth--;
-}
-
-/* Entities are only ever declared in one: without it there is nothing to
- * expand, and nothing outside to fetch. */
-static void XMLCALL on_doctype(void *ctx, const char *name, const char *sysid,
-	const char *pubid, int internal)
-{
-	(void)name;
-	(void)sysid;
-	(void)pubid;
-	(void)internal;
-	stop(ctx, ERR_CORRUPT, "a document type declaration, which an OVF has "
-			       "no use for");
+	name = ovf_xml_local(name);
+	if (x->depth == 3 && !strcmp(name, "File"))
+		on_file((struct parse *)x, a);
+	else if (x->depth == 3 && !strcmp(name, "Disk"))
+		on_disk((struct parse *)x, a);
 }
 
 int ovf_parse(const char *text, size_t len, struct ovf *out, struct error *e)
 {
 	struct ovf o = { 0 };
-	struct parse p = { .out = &o, .e = e };
-	int r = 0;
+	struct parse p = { .xml = { .start = on_start }, .out = &o };
+	int r = ovf_xml_read(&p.xml, text, len, e);
 
-	if (len > LIMIT_OVF)
-		return error_set(e, ERR_LIMIT, "ovf: %zu bytes of text", len);
-	p.x = XML_ParserCreate(NULL);
-	if (!p.x)
-		return error_nomem(e);
-	XML_SetUserData(p.x, &p);
-	XML_SetElementHandler(p.x, on_start, on_end);
-	XML_SetStartDoctypeDeclHandler(p.x, on_doctype);
-	XML_SetParamEntityParsing(p.x, XML_PARAM_ENTITY_PARSING_NEVER);
-	if (XML_Parse(p.x, text, (int)len, XML_TRUE) != XML_STATUS_OK)
-		r = p.code ? p.code
-			   : error_set(e, ERR_CORRUPT, "ovf: line %lu: %s",
-				     XML_GetCurrentLineNumber(p.x),
-				     XML_ErrorString(XML_GetErrorCode(p.x)));
-	XML_ParserFree(p.x);
 	if (r)
 		ovf_release(&o);
 	else
