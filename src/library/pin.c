@@ -4,9 +4,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
-#include "base/vec.h"
 #include "store/lease.h"
+#include "store/names.h"
 
 #define FOLDER "pins"
 #define ID_HEX 32
@@ -27,20 +26,14 @@ struct pins {
 int pins_open(struct library *l, struct pins **out, struct error *e)
 {
 	struct pins *p = calloc(1, sizeof(*p));
-	uint8_t rnd[ID_HEX / 2];
-	char hex[ID_HEX + 1];
 	int r;
 
 	if (!p)
 		return error_nomem(e);
-	if (getrandom(rnd, sizeof(rnd), 0) != sizeof(rnd)) {
-		free(p);
-		return error_errno(e, "random numbers");
-	}
 	p->be = l->be;
-	snprintf(p->name, sizeof(p->name), FOLDER "/%s",
-		hex_encode(rnd, sizeof(rnd), hex));
-	r = p->be->ops->lock(p->be, p->name, true, true, &p->handle, e);
+	r = backend_new_name(FOLDER, "", p->name, e);
+	if (!r)
+		r = p->be->ops->lock(p->be, p->name, true, true, &p->handle, e);
 	if (r) {
 		free(p);
 		return r;
@@ -192,19 +185,6 @@ void pins_drop(struct pins *p, const struct oid *commit)
 
 /* --- listing --- */
 
-typedef VEC(char *) name_list;
-
-static int add_name(void *ctx, const char *name, uint64_t size ATTR_UNUSED,
-	int64_t mtime ATTR_UNUSED)
-{
-	char *copy = strdup(name);
-
-	if (copy && vec_push((name_list *)ctx, copy))
-		return 0;
-	free(copy);
-	return ERR_NOMEM;
-}
-
 /* 1: its process lives; 0: a dead one's lock is removed. */
 static int is_alive(struct backend *be, const char *name, struct error *e)
 {
@@ -240,15 +220,10 @@ static int list_one(struct backend *be, const char *name, pins_fn fn,
 
 int pins_list(struct library *l, pins_fn fn, void *ctx, struct error *e)
 {
-	name_list names = { 0 };
-	int r = l->be->ops->list(l->be, FOLDER, add_name, &names, e);
+	AUTO_NAMES names = { 0 };
+	int r = backend_names(l->be, FOLDER, &names, e);
 
-	if (r == ERR_NOMEM)
-		error_nomem(e);
 	for (size_t i = 0; i < names.len && !r; i++)
 		r = list_one(l->be, names.items[i], fn, ctx, e);
-	for (size_t i = 0; i < names.len; i++)
-		free(names.items[i]);
-	vec_release(&names);
 	return r;
 }

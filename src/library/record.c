@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include "store/names.h"
 
 #define HEADER "strata record 1\n"
 #define CHECKSUM "checksum "
@@ -330,33 +331,13 @@ const char *record_altered(const struct record *r)
 
 /* --- searches --- */
 
-typedef VEC(char *) name_list;
-
-static int collect(void *ctx, const char *name, uint64_t size ATTR_UNUSED,
-	int64_t mtime ATTR_UNUSED)
-{
-	char *s = strdup(name);
-
-	if (s && vec_push((name_list *)ctx, s))
-		return 0;
-	free(s);
-	return ERR_NOMEM;
-}
-
-static int by_name(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 /* Every record below a folder, in the order of its files' names. */
 static int each(struct library *l, const char *folder, record_fn fn, void *ctx,
 	struct error *e)
 {
-	name_list names = { 0 };
-	int r = l->be->ops->list(l->be, folder, collect, &names, e);
+	AUTO_NAMES names = { 0 };
+	int r = backend_names(l->be, folder, &names, e);
 
-	if (names.len)
-		qsort(names.items, names.len, sizeof(char *), by_name);
 	for (size_t i = 0; i < names.len && !r; i++) {
 		AUTO_BUF file = BUF_INIT;
 		AUTO_RECORD x = { 0 };
@@ -366,10 +347,7 @@ static int each(struct library *l, const char *folder, record_fn fn, void *ctx,
 		if (!read_record(l, buf_str(&file), &x, NULL))
 			r = fn(ctx, &x);
 	}
-	for (size_t i = 0; i < names.len; i++)
-		free(names.items[i]);
-	vec_release(&names);
-	return r == ERR_NOMEM ? error_nomem(e) : r;
+	return r;
 }
 
 int record_instances(struct library *l, record_fn fn, void *ctx,

@@ -18,12 +18,11 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 #include "base/checked.h"
-#include "base/vec.h"
+#include "store/names.h"
 
 #define REF_MAX 4096
 /* Writeback is started in pieces of this size, so that the final fsync finds
@@ -128,12 +127,10 @@ static int make_parents(struct local *l, const char *name, struct error *e)
 
 static int open_tmp(struct local *l, char tmp[64], struct error *e)
 {
-	uint64_t rnd[2];
 	int fd;
 
-	if (getrandom(rnd, sizeof(rnd), 0) != sizeof(rnd))
-		return error_errno(e, "random numbers"), -1;
-	snprintf(tmp, 64, "tmp/%016" PRIx64 "%016" PRIx64, rnd[0], rnd[1]);
+	if (backend_new_name("tmp", "", tmp, e))
+		return -1;
 	fd = openat(l->dir, tmp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
 	if (fd < 0 && errno == ENOENT && !make_parents(l, tmp, e))
 		fd = openat(l->dir, tmp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC,
@@ -540,22 +537,13 @@ out:
 	return r;
 }
 
-typedef VEC(char *) name_list;
-
-static void names_free(name_list *v)
-{
-	for (size_t i = 0; i < v->len; i++)
-		free(v->items[i]);
-	vec_release(v);
-}
-
 /* Appends every file below root/dir to out, as paths from root. Folders wait
  * in a list of their own: no recursion. */
 static int collect(struct local *l, const char *root, name_list *out,
 	struct error *e)
 {
-	name_list todo = { 0 };
-	int r = vec_push(&todo, strdup("")) ? 0 : error_nomem(e);
+	AUTO_NAMES todo = { 0 };
+	int r = names_take(&todo, strdup(""), e);
 
 	while (!r && todo.len) {
 		char *dir = todo.items[--todo.len];
@@ -582,30 +570,23 @@ static int collect(struct local *l, const char *root, name_list *out,
 			is_dir = S_ISDIR(st.st_mode);
 			buf_printf(&sub, "%s%s%s", dir, d->d_name,
 				is_dir ? "/" : "");
-			if (!vec_push(is_dir ? &todo : out, buf_steal(&sub)))
-				r = error_nomem(e);
+			r = names_take(is_dir ? &todo : out, buf_steal(&sub),
+				e);
 		}
 		if (h)
 			closedir(h);
 		free(dir);
 	}
-	names_free(&todo);
 	return r;
-}
-
-static int by_name(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
 static int local_ref_list(struct backend *b, const char *prefix,
 	backend_ref_fn fn, void *ctx, struct error *e)
 {
-	name_list names = { 0 };
+	AUTO_NAMES names = { 0 };
 	int r = collect((struct local *)b, prefix, &names, e);
 
-	if (names.len)
-		qsort(names.items, names.len, sizeof(char *), by_name);
+	names_sort(&names);
 	for (size_t i = 0; !r && i < names.len; i++) {
 		AUTO_BUF path = BUF_INIT, value = BUF_INIT;
 
@@ -622,7 +603,6 @@ static int local_ref_list(struct backend *b, const char *prefix,
 		if (!r)
 			r = fn(ctx, names.items[i], buf_str(&value));
 	}
-	names_free(&names);
 	return r;
 }
 

@@ -5,7 +5,7 @@
  * logarithmic number of times. */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
+#include "store/names.h"
 #include "store/store_internal.h"
 
 struct emit {
@@ -13,21 +13,10 @@ struct emit {
 	struct backend_upload *u;
 };
 
-static int random_name(char *path, size_t size, struct error *e)
-{
-	uint8_t rnd[16];
-	char hex[33];
-
-	if (getrandom(rnd, sizeof(rnd), 0) != sizeof(rnd))
-		return error_errno(e, "random numbers");
-	snprintf(path, size, "index/%s.idx", hex_encode(rnd, 16, hex));
-	return 0;
-}
-
 int store_put_index(struct store *s, const struct buf *data, struct error *e)
 {
 	char path[64];
-	int r = random_name(path, sizeof(path), e);
+	int r = backend_new_name("index", ".idx", path, e);
 
 	return r ? r : s->be->ops->put(s->be, path, data->data, data->len, e);
 }
@@ -45,7 +34,7 @@ int store_put_merged(struct store *s, const struct index *const *ix, size_t n,
 {
 	struct emit m = { .s = s };
 	char path[64];
-	int r = random_name(path, sizeof(path), e);
+	int r = backend_new_name("index", ".idx", path, e);
 
 	if (!r)
 		r = s->be->ops->upload_start(s->be, &m.u, e);

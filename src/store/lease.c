@@ -3,9 +3,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
-#include "base/vec.h"
 #include "base/buf.h"
+#include "store/names.h"
 
 struct list_map {
 	const uint8_t *data;
@@ -19,34 +18,6 @@ struct lease {
 	VEC(struct list_map) lists;
 	bool all_condemned; /* a list is damaged */
 };
-
-typedef VEC(char *) name_list;
-
-static int add_name(void *ctx, const char *name, uint64_t size ATTR_UNUSED,
-	int64_t mtime ATTR_UNUSED)
-{
-	char *copy = strdup(name);
-
-	return copy && vec_push((name_list *)ctx, copy) ? 0 : ERR_NOMEM;
-}
-
-static void names_free(name_list *v)
-{
-	for (size_t i = 0; i < v->len; i++)
-		free(v->items[i]);
-	vec_release(v);
-}
-
-static int random_name(const char *folder, char out[64], struct error *e)
-{
-	uint8_t rnd[16];
-	char hex[33];
-
-	if (getrandom(rnd, sizeof(rnd), 0) != sizeof(rnd))
-		return error_errno(e, "random numbers");
-	snprintf(out, 64, "%s/%s", folder, hex_encode(rnd, 16, hex));
-	return 0;
-}
 
 /* Header, lengths and checksum agree. */
 static bool list_whole(const uint8_t *data, size_t len)
@@ -71,11 +42,9 @@ static bool list_whole(const uint8_t *data, size_t len)
 
 static int load_lists(struct lease *l, struct error *e)
 {
-	name_list names = { 0 };
-	int r = l->be->ops->list(l->be, "condemned", add_name, &names, e);
+	AUTO_NAMES names = { 0 };
+	int r = backend_names(l->be, "condemned", &names, e);
 
-	if (r == ERR_NOMEM)
-		error_nomem(e);
 	for (size_t i = 0; !r && i < names.len; i++) {
 		struct list_map m;
 		const void *p;
@@ -100,7 +69,6 @@ static int load_lists(struct lease *l, struct error *e)
 			r = error_nomem(e);
 		}
 	}
-	names_free(&names);
 	return r;
 }
 
@@ -113,7 +81,7 @@ int lease_take(struct backend *be, struct lease **out, struct error *e)
 		return error_nomem(e);
 	l->be = be;
 	l->handle = -1;
-	r = random_name("writers", l->name, e);
+	r = backend_new_name("writers", "", l->name, e);
 	if (!r)
 		r = be->ops->lock(be, l->name, true, true, &l->handle, e);
 	if (!r)
@@ -169,12 +137,12 @@ bool lease_condemned(const struct lease *l, enum object_space space,
 
 int lease_list(struct backend *be, struct lease_names *out, struct error *e)
 {
-	name_list names = { 0 };
-	int r = be->ops->list(be, "writers", add_name, &names, e);
+	AUTO_NAMES names = { 0 };
+	int r = backend_names(be, "writers", &names, e);
 
 	out->len = 0;
 	out->ids = calloc(names.len + 1, 16);
-	if (r == ERR_NOMEM || !out->ids)
+	if (!r && !out->ids)
 		r = error_nomem(e);
 	for (size_t i = 0; !r && i < names.len; i++) {
 		char path[300];
@@ -193,7 +161,6 @@ int lease_list(struct backend *be, struct lease_names *out, struct error *e)
 			memcpy(out->ids[out->len++], id, 16);
 		}
 	}
-	names_free(&names);
 	if (r)
 		lease_names_release(out);
 	return r;
@@ -213,7 +180,7 @@ int condemned_publish(struct backend *be, const void *keys, uint64_t n,
 		.leases = le64_make(held ? held->len : 0),
 		.flags = le32_make(held ? 0 : 1) };
 	AUTO_BUF b = BUF_INIT;
-	int r = *name ? 0 : random_name("condemned", name, e);
+	int r = *name ? 0 : backend_new_name("condemned", "", name, e);
 
 	if (r)
 		return r;
@@ -240,13 +207,11 @@ int condemned_remove(struct backend *be, const char *name, struct error *e)
 
 int condemned_open(struct backend *be, struct condemned *out, struct error *e)
 {
-	name_list names = { 0 };
-	int r = be->ops->list(be, "condemned", add_name, &names, e);
+	AUTO_NAMES names = { 0 };
+	int r = backend_names(be, "condemned", &names, e);
 
 	memset(out, 0, sizeof(*out));
 	out->be = be;
-	if (r == ERR_NOMEM)
-		error_nomem(e);
 	for (size_t i = 0; !r && i < names.len; i++) {
 		struct condemned_header h;
 		const void *p;
@@ -274,7 +239,6 @@ int condemned_open(struct backend *be, struct condemned *out, struct error *e)
 						    out->nkeys * CONDEMNED_KEY);
 		out->held_unknown = le32_get(h.flags) != 0;
 	}
-	names_free(&names);
 	if (r)
 		condemned_close(out);
 	return r;

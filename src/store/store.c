@@ -4,10 +4,9 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include "base/checked.h"
-#include "base/vec.h"
 #include "store/frame.h"
+#include "store/names.h"
 #include "store/store_internal.h"
 
 const char *object_kind_name(enum object_kind k)
@@ -51,40 +50,18 @@ struct snapshot *store_snapshot(struct store *s)
 	return sn;
 }
 
-typedef VEC(char *) name_list;
-
-static int add_name(void *ctx, const char *name, uint64_t size ATTR_UNUSED,
-	int64_t mtime ATTR_UNUSED)
-{
-	char *copy = strdup(name);
-
-	if (strlen(name) >= 48) { /* not one of ours */
-		free(copy);
-		return 0;
-	}
-	return copy && vec_push((name_list *)ctx, copy) ? 0 : ERR_NOMEM;
-}
-
-static void names_free(name_list *v)
-{
-	for (size_t i = 0; i < v->len; i++)
-		free(v->items[i]);
-	vec_release(v);
-}
-
-static int name_cmp(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
+/* What is no name of ours is left alone. */
 static int list_indexes(struct store *s, name_list *out, struct error *e)
 {
-	int r = s->be->ops->list(s->be, "index", add_name, out, e);
+	int r = backend_names(s->be, "index", out, e);
+	size_t n = 0;
 
-	if (r == ERR_NOMEM)
-		error_nomem(e);
-	if (!r && out->len)
-		qsort(out->items, out->len, sizeof(char *), name_cmp);
+	for (size_t i = 0; i < out->len; i++)
+		if (strlen(out->items[i]) < sizeof(((struct index *)0)->name))
+			out->items[n++] = out->items[i];
+		else
+			free(out->items[i]);
+	out->len = n;
 	return r;
 }
 
@@ -151,8 +128,8 @@ static int load_snapshot(struct store *s, struct snapshot **out,
 		same = names.len == again.len;
 		for (size_t i = 0; same && i < names.len; i++)
 			same = !strcmp(names.items[i], again.items[i]);
-		names_free(&names);
-		names_free(&again);
+		names_release(&names);
+		names_release(&again);
 		if (r ? r != ERR_NOTFOUND : same)
 			break;
 	}
@@ -447,7 +424,7 @@ int store_tidy(struct store *s, struct error *e)
 		snapshot_unref(s, sn);
 		sn = store_snapshot(s);
 	}
-	names_free(&names);
+	names_release(&names);
 	pthread_mutex_lock(&s->lock);
 	for (size_t i = 0; i < ARRAY_LEN(s->packs) && !r; i++)
 		for (struct pack *p = s->packs[i]; p; p = p->next)
