@@ -27,7 +27,14 @@ static inline bool oid_equal(const struct oid *a, const struct oid *b)
 	return memcmp(a->b, b->b, sizeof(a->b)) == 0;
 }
 
-bool oid_is_zero(const struct oid *id);
+static inline bool oid_is_zero(const struct oid *id)
+{
+	uint64_t w[4];
+
+	memcpy(w, id->b, sizeof(w));
+	return !(w[0] | w[1] | w[2] | w[3]);
+}
+
 /* hex holds 65 bytes. Returns hex. */
 char *oid_hex(const struct oid *id, char hex[OID_HEX + 1]);
 /* Exactly 64 hex digits; false otherwise. */

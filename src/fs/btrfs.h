@@ -121,6 +121,13 @@ struct btrfs {
 	/* node cache */
 	struct btrfs_node **hash, *newest, *oldest;
 	size_t cached, cache_max;
+	/* The way that the last search took, its nodes pinned: the next one is
+	 * for a neighbour as a rule, and begins where the ways part. */
+	struct btrfs_trail {
+		uint64_t bytenr, generation; /* of the root; 0 = none */
+		struct btrfs_node *node[BTRFS_MAX_LEVEL];
+		uint32_t slot[BTRFS_MAX_LEVEL];
+	} trail;
 	uint64_t bad_node; /* last one reported, so that it is reported once */
 	bool missing_said, copy_said, chunks_damaged;
 	/* stubs seen (see btrfs_id_pack), and the directory of each */

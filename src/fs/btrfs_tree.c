@@ -59,6 +59,7 @@ void btrfs_cache_release(struct btrfs *b)
 {
 	while (b->newest)
 		node_drop(b, b->newest);
+	b->trail = (struct btrfs_trail){ 0 };
 	free(b->hash);
 	b->hash = NULL;
 }
@@ -267,6 +268,13 @@ static int node_get(struct btrfs *b, const struct expect *x,
 	return 0;
 }
 
+static void trail_release(struct btrfs_trail *t)
+{
+	for (int i = 0; i < BTRFS_MAX_LEVEL; i++)
+		node_put(t->node[i]);
+	*t = (struct btrfs_trail){ 0 };
+}
+
 void btrfs_path_release(struct btrfs_path *p)
 {
 	for (int i = 0; i < BTRFS_MAX_LEVEL; i++) {
@@ -285,17 +293,35 @@ static struct expect child_of(const struct btrfs_node *n, uint32_t slot,
 		(uint8_t)(n->level - 1), first };
 }
 
-/* The first slot whose key is above key. */
-static uint32_t slot_above(const struct btrfs_node *n,
+static int slot_cmp(const struct btrfs_node *n, uint32_t slot,
 	const struct btrfs_key *key)
 {
-	uint32_t lo = 0, hi = n->nritems;
+	struct btrfs_key k = btrfs_key_get(node_key(n, slot));
 
+	return btrfs_key_cmp(&k, key);
+}
+
+/* The first slot whose key is above key; near: where the one before it may
+ * be. */
+static uint32_t slot_above(const struct btrfs_node *n,
+	const struct btrfs_key *key, uint32_t near)
+{
+	uint32_t lo = 0, hi = n->nritems, step = 1;
+
+	if (near < hi && slot_cmp(n, near, key) <= 0) {
+		lo = near + 1;
+		while (step < hi - lo && slot_cmp(n, lo + step - 1, key) <= 0) {
+			lo += step;
+			step *= 2;
+		}
+		hi = (uint32_t)size_min(lo + step, hi);
+	} else if (near < hi) {
+		hi = near;
+	}
 	while (lo < hi) {
 		uint32_t mid = lo + (hi - lo) / 2;
-		struct btrfs_key k = btrfs_key_get(node_key(n, mid));
 
-		if (btrfs_key_cmp(&k, key) <= 0)
+		if (slot_cmp(n, mid, key) <= 0)
 			lo = mid + 1;
 		else
 			hi = mid;
@@ -407,26 +433,54 @@ static int go_down(struct btrfs *b, const struct btrfs_root *r,
 {
 	struct expect x = { r->bytenr, r->generation, r->level, NULL };
 	struct btrfs_key first;
+	struct btrfs_trail *t = &b->trail;
+	bool same = t->bytenr == r->bytenr &&
+		    t->generation == r->generation && t->node[r->level] &&
+		    t->node[r->level]->level == r->level;
 
 	p->b = b;
 	p->top = r->level;
 	p->damaged = false;
 	p->err = (struct error){ 0 };
+	if (!same) {
+		trail_release(t);
+		t->bytenr = r->bytenr;
+		t->generation = r->generation;
+	}
 	for (unsigned level = r->level;; level--) {
 		uint32_t s;
-		int rc = node_get(b, &x, &p->node[level], e);
 
-		if (rc) {
-			*out_level = level;
-			*out_bytenr = x.bytenr;
-			return rc;
+		/* where the trail is left, it is laid anew */
+		if (same && t->node[level]) {
+			p->node[level] = t->node[level];
+			p->node[level]->pins++;
+		} else {
+			int rc = node_get(b, &x, &p->node[level], e);
+
+			if (rc) {
+				*out_level = level;
+				*out_bytenr = x.bytenr;
+				return rc;
+			}
+			t->node[level] = p->node[level];
+			t->node[level]->pins++;
+			same = false;
 		}
-		s = slot_above(p->node[level], key);
+		s = slot_above(p->node[level], key, same ? t->slot[level] : 0);
 		p->slot[level] = s ? s - 1 : 0;
+		if (same && p->slot[level] != t->slot[level]) {
+			same = false;
+			for (unsigned k = 0; k < level; k++) {
+				node_put(t->node[k]);
+				t->node[k] = NULL;
+			}
+		}
+		t->slot[level] = p->slot[level];
 		if (!level)
-			return 0;
+			break;
 		x = child_of(p->node[level], p->slot[level], &first);
 	}
+	return 0;
 }
 
 int btrfs_seek_le(struct btrfs *b, const struct btrfs_root *r,

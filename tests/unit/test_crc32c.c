@@ -42,11 +42,36 @@ static void test_parts(void **state)
 	}
 }
 
+/* Bit by bit, as the polynomial says. */
+static uint32_t plain(uint32_t r, const uint8_t *p, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		r ^= p[i];
+		for (int k = 0; k < 8; k++)
+			r = r >> 1 ^ (r & 1 ? 0x82f63b78 : 0);
+	}
+	return r;
+}
+
+static void test_lengths(void **state)
+{
+	static uint8_t b[40000];
+	uint32_t x = 1;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(b); i++)
+		b[i] = (uint8_t)((x = x * 1664525 + 1013904223) >> 24);
+	for (size_t len = 0; len < sizeof(b) - 9; len += len < 9000 ? 7 : 1171)
+		assert_int_equal(crc32c_update((uint32_t)len, b + len % 9, len),
+			plain((uint32_t)len, b + len % 9, len));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_vectors),
 		cmocka_unit_test(test_parts),
+		cmocka_unit_test(test_lengths),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
