@@ -107,6 +107,17 @@ int writer_put_frame(struct writer *w, const void *stored, size_t len,
 	uint32_t raw_len, const struct frame_item *items, size_t n,
 	struct error *e);
 
+/* Appends an encoded frame (frame_encode) with its objects, whose offsets count
+ * from shift. */
+int writer_append_frame(struct writer *w, const struct buf *stored,
+	uint32_t raw_len, const struct frame_item *obj, size_t n,
+	uint32_t shift, struct error *e);
+const struct writer_options *writer_get_options(const struct writer *w);
+/* For the statistics: an object of len bytes was added. */
+void writer_count(struct writer *w, enum object_kind kind, size_t len);
+/* Claimed objects were lost: the writer must not finish well. */
+void writer_lost(struct writer *w);
+
 /* Publishes an encoded index, or the merge of some, under a new name. */
 int store_put_index(struct store *s, const struct buf *data, struct error *e);
 int store_put_merged(struct store *s, const struct index *const *ix, size_t n,

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Writing packs: many threads gather objects in frames of their own, compress
- * them, and append them to one pack. */
+ * them (packer.c), and append them to one pack. */
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <zstd.h>
 #include "base/checked.h"
 #include "base/vec.h"
 #include "store/frame.h"
@@ -17,9 +16,6 @@
 #define ROTATE_BYTES (UINT64_C(4) << 30)
 
 #define SHARDS 64
-
-/* Of a frame's table; over 7,000 objects. */
-#define TABLE_ROOM (32u * 1024)
 
 struct claim_set {
 	pthread_mutex_t lock;
@@ -52,18 +48,6 @@ struct writer {
 	VEC(struct pending_index) pending;
 	struct writer_stats stats;
 	bool failed; /* a frame was lost: finish must not succeed */
-};
-
-struct packer {
-	struct writer *w;
-	size_t frame_size;
-	ZSTD_CCtx *cctx;
-	/* Room for the table, then the objects. The table ends where they
-	 * begin, so that the frame is one piece and nothing is copied. */
-	struct buf bytes;
-	size_t table_len;
-	struct buf stored;
-	VEC(struct frame_item) pending;
 };
 
 int writer_open(struct store *s, const struct writer_options *opt,
@@ -113,8 +97,8 @@ void writer_close(struct writer *w)
 			pthread_mutex_destroy(&w->claims[k][i].lock);
 		}
 	for (size_t i = 0; i < w->pending.len; i++)
-		w->store->be->ops->remove(w->store->be,
-			w->pending.items[i].name, NULL);
+		w->store->be->ops->remove(
+			w->store->be, w->pending.items[i].name, NULL);
 	vec_release(&w->pending);
 	vec_release(&w->frames);
 	vec_release(&w->entries);
@@ -182,8 +166,8 @@ static bool set_claim(struct claim_set *c, const struct oid *id, bool add)
 	return fresh;
 }
 
-static bool in_store(struct writer *w, enum object_space space,
-	const struct oid *id)
+static bool in_store(
+	struct writer *w, enum object_space space, const struct oid *id)
 {
 	struct located at;
 
@@ -191,15 +175,15 @@ static bool in_store(struct writer *w, enum object_space space,
 	       !lease_condemned(w->lease, space, id);
 }
 
-bool writer_knows(struct writer *w, enum object_space space,
-	const struct oid *id)
+bool writer_knows(
+	struct writer *w, enum object_space space, const struct oid *id)
 {
 	return in_store(w, space, id) ||
 	       !set_claim(&w->claims[space][id->b[0] % SHARDS], id, false);
 }
 
-bool writer_claim(struct writer *w, enum object_space space,
-	const struct oid *id)
+bool writer_claim(
+	struct writer *w, enum object_space space, const struct oid *id)
 {
 	if (in_store(w, space, id))
 		return false;
@@ -210,7 +194,7 @@ bool writer_claim(struct writer *w, enum object_space space,
 
 static int start_pack(struct writer *w, struct error *e)
 {
-	struct pack_header h = { .format = le32_make(STORE_FORMAT) };
+	struct pack_header h = {.format = le32_make(STORE_FORMAT)};
 	int r;
 
 	if (getrandom(w->pack_id, 16, 0) != 16)
@@ -233,8 +217,8 @@ static int put_pending(struct writer *w, const struct buf *ix, struct error *e)
 		hex_encode(w->pack_id, 16, hex));
 	if (!vec_push(&w->pending, p))
 		return error_nomem(e);
-	return w->store->be->ops->put(w->store->be, p.name, ix->data, ix->len,
-		e);
+	return w->store->be->ops->put(
+		w->store->be, p.name, ix->data, ix->len, e);
 }
 
 /* Publishes all pending indexes as one. */
@@ -248,8 +232,8 @@ static int publish_pending(struct writer *w, struct error *e)
 	int r = ix && ptr ? 0 : error_nomem(e);
 
 	for (; opened < n && !r; opened++) {
-		r = index_open(be, w->pending.items[opened].name, &ix[opened],
-			e);
+		r = index_open(
+			be, w->pending.items[opened].name, &ix[opened], e);
 		ptr[opened] = &ix[opened];
 	}
 	if (!r)
@@ -264,14 +248,14 @@ static int publish_pending(struct writer *w, struct error *e)
 static int finish_pack(struct writer *w, bool last, struct error *e)
 {
 	struct backend_upload *u = w->upload;
-	struct pack_footer f = { .frames = le64_make(w->frames.len) };
-	struct index_pack p = { .frames = le32_make((uint32_t)w->frames.len) };
-	struct index_build b = { .packs = &p,
+	struct pack_footer f = {.frames = le64_make(w->frames.len)};
+	struct index_pack p = {.frames = le32_make((uint32_t)w->frames.len)};
+	struct index_build b = {.packs = &p,
 		.npacks = 1,
 		.frames = w->frames.items,
 		.nframes = (uint32_t)w->frames.len,
 		.entries = w->entries.items,
-		.nentries = w->entries.len };
+		.nentries = w->entries.len};
 	AUTO_BUF ix = BUF_INIT;
 	char name[64];
 	int r;
@@ -294,9 +278,8 @@ static int finish_pack(struct writer *w, bool last, struct error *e)
 	w->upload = NULL;
 	r = w->store->be->ops->upload_finish(u, name, e);
 	if (!r)
-		r = last && !w->pending.len
-			    ? store_put_index(w->store, &ix, e)
-			    : put_pending(w, &ix, e);
+		r = last && !w->pending.len ? store_put_index(w->store, &ix, e)
+					    : put_pending(w, &ix, e);
 	if (!r && last && w->pending.len)
 		r = publish_pending(w, e);
 	if (r)
@@ -307,13 +290,13 @@ static int finish_pack(struct writer *w, bool last, struct error *e)
 }
 
 /* Appends an encoded frame with its objects. */
-static int append_frame(struct writer *w, const struct buf *stored,
-	uint32_t raw_len, const struct frame_item *obj, size_t n, uint32_t shift,
-	struct error *e)
+int writer_append_frame(struct writer *w, const struct buf *stored,
+	uint32_t raw_len, const struct frame_item *obj, size_t n,
+	uint32_t shift, struct error *e)
 {
 	struct index_frame f = {
-		.stored_len = le32_make((uint32_t)(stored->len -
-			sizeof(struct frame_header))),
+		.stored_len = le32_make(
+			(uint32_t)(stored->len - sizeof(struct frame_header))),
 		.raw_len = le32_make(raw_len),
 	};
 	struct backend_upload *u;
@@ -355,8 +338,8 @@ static int append_frame(struct writer *w, const struct buf *stored,
 	w->writes_under_way++;
 	pthread_mutex_unlock(&w->lock);
 
-	r = w->store->be->ops->upload_write(u, stored->data, stored->len, off,
-		e);
+	r = w->store->be->ops->upload_write(
+		u, stored->data, stored->len, off, e);
 
 	pthread_mutex_lock(&w->lock);
 	if (r)
@@ -367,6 +350,28 @@ static int append_frame(struct writer *w, const struct buf *stored,
 	return r;
 }
 
+const struct writer_options *writer_get_options(const struct writer *w)
+{
+	return &w->opt;
+}
+
+void writer_count(struct writer *w, enum object_kind kind, size_t len)
+{
+	pthread_mutex_lock(&w->lock);
+	w->stats.new_objects++;
+	w->stats.new_bytes += len;
+	if (object_space(kind) == SPACE_CONTENT)
+		w->stats.new_blobs++;
+	pthread_mutex_unlock(&w->lock);
+}
+
+void writer_lost(struct writer *w)
+{
+	pthread_mutex_lock(&w->lock);
+	w->failed = true;
+	pthread_mutex_unlock(&w->lock);
+}
+
 int writer_put_frame(struct writer *w, const void *stored, size_t len,
 	uint32_t raw_len, const struct frame_item *items, size_t n,
 	struct error *e)
@@ -375,150 +380,7 @@ int writer_put_frame(struct writer *w, const void *stored, size_t len,
 
 	buf_add(&b, stored, len);
 	return b.oom ? error_nomem(e)
-		     : append_frame(w, &b, raw_len, items, n, 0, e);
-}
-
-/* --- packers --- */
-
-int packer_open(struct writer *w, struct packer **out, struct error *e)
-{
-	struct packer *p = calloc(1, sizeof(*p));
-
-	if (!p)
-		return error_nomem(e);
-	p->w = w;
-	p->frame_size = w->opt.frame_size;
-	p->cctx = ZSTD_createCCtx();
-	if (!p->cctx) {
-		free(p);
-		return error_nomem(e);
-	}
-	*out = p;
-	return 0;
-}
-
-int packer_open_records(struct writer *w, struct packer **out,
-	struct error *e)
-{
-	int r = packer_open(w, out, e);
-
-	if (!r)
-		(*out)->frame_size = size_min(RECORD_FRAME, w->opt.frame_size);
-	return r;
-}
-
-void packer_close(struct packer *p)
-{
-	if (!p)
-		return;
-	if (p->pending.len) { /* claimed by nobody else, and lost */
-		pthread_mutex_lock(&p->w->lock);
-		p->w->failed = true;
-		pthread_mutex_unlock(&p->w->lock);
-	}
-	ZSTD_freeCCtx(p->cctx);
-	buf_release(&p->bytes);
-	buf_release(&p->stored);
-	vec_release(&p->pending);
-	free(p);
-}
-
-static uint32_t objects_len(const struct packer *p)
-{
-	return (uint32_t)(p->bytes.len ? p->bytes.len - TABLE_ROOM : 0);
-}
-
-/* Bytes of an object's entry in the table. */
-static size_t entry_len(uint32_t len_kind)
-{
-	return len_kind >> 24 == OBJ_CHUNKS ? 36 : 4;
-}
-
-int packer_flush(struct packer *p, struct error *e)
-{
-	size_t table = p->table_len;
-	uint32_t raw_len = (uint32_t)table + objects_len(p);
-	uint8_t *raw, *at;
-	int r;
-
-	if (!p->pending.len)
-		return 0;
-	if (p->bytes.oom)
-		return error_nomem(e);
-	raw = at = p->bytes.data + TABLE_ROOM - table;
-	put_le32(at, (uint32_t)p->pending.len);
-	at += 4;
-	for (size_t i = 0; i < p->pending.len; i++) {
-		const struct frame_item *t = &p->pending.items[i];
-
-		put_le32(at, t->len_kind);
-		if (entry_len(t->len_kind) > 4)
-			memcpy(at + 4, t->id.b, 32);
-		at += entry_len(t->len_kind);
-	}
-	r = frame_encode(p->cctx, p->w->opt.level, raw, raw_len, &p->stored, e);
-	if (!r)
-		r = append_frame(p->w, &p->stored, raw_len, p->pending.items,
-			p->pending.len, (uint32_t)table, e);
-	if (r)
-		return r;
-	p->pending.len = 0;
-	buf_clear(&p->bytes);
-	return 0;
-}
-
-int packer_add(struct packer *p, enum object_kind kind, const struct oid *id,
-	const void *data, size_t len, struct error *e)
-{
-	uint32_t len_kind = (uint32_t)len | (uint32_t)kind << 24;
-	int r;
-
-	if (len > OBJECT_MAX)
-		return error_set(e, ERR_LIMIT, "an object of %zu bytes", len);
-	if (p->pending.len &&
-		(objects_len(p) + len > p->frame_size + p->frame_size / 4 ||
-			p->table_len + entry_len(len_kind) > TABLE_ROOM)) {
-		r = packer_flush(p, e);
-		if (r)
-			return r;
-	}
-	if (!p->pending.len) {
-		buf_zero(&p->bytes, TABLE_ROOM);
-		p->table_len = 4;
-	}
-	if (!vec_push(&p->pending, (struct frame_item){ .id = *id,
-			    .len_kind = len_kind,
-			    .off = objects_len(p) }))
-		return error_nomem(e);
-	p->table_len += entry_len(len_kind);
-	buf_add(&p->bytes, data, len);
-	if (p->bytes.oom)
-		return error_nomem(e);
-	pthread_mutex_lock(&p->w->lock);
-	p->w->stats.new_objects++;
-	p->w->stats.new_bytes += len;
-	if (kind == OBJ_BLOB || kind == OBJ_CHUNKS)
-		p->w->stats.new_blobs++;
-	pthread_mutex_unlock(&p->w->lock);
-	return objects_len(p) >= p->frame_size ? packer_flush(p, e) : 0;
-}
-
-int packer_put_record(struct packer *p, enum object_kind kind,
-	const void *data, size_t len, struct oid *out, struct error *e)
-{
-	sha256(data, len, out);
-	return writer_claim(p->w, SPACE_RECORD, out)
-		       ? packer_add(p, kind, out, data, len, e)
-		       : 0;
-}
-
-int packer_put_blob(struct packer *p, const void *data, size_t len,
-	struct oid *out, struct error *e)
-{
-	sha256(data, len, out);
-	return len && writer_claim(p->w, SPACE_CONTENT, out)
-		       ? packer_add(p, OBJ_BLOB, out, data, len, e)
-		       : 0;
+		     : writer_append_frame(w, &b, raw_len, items, n, 0, e);
 }
 
 int writer_finish(struct writer *w, struct error *e)
@@ -527,8 +389,7 @@ int writer_finish(struct writer *w, struct error *e)
 
 	pthread_mutex_lock(&w->lock);
 	if (w->failed)
-		r = error_set(e, ERR_IO,
-			"some objects could not be written");
+		r = error_set(e, ERR_IO, "some objects could not be written");
 	else
 		r = finish_pack(w, true, e);
 	pthread_mutex_unlock(&w->lock);
