@@ -17,6 +17,7 @@
 #include "ops/ingest.h"
 #include "ops/verify.h"
 #include "view/view.h"
+#include "scratch.h"
 
 enum { ROOT = 1, FIRST = 10, FILES = 24, EXTENTS = 6, ROUNDS = 80 };
 
@@ -33,7 +34,6 @@ static unsigned nlies;
 static uint8_t *disk;
 static size_t disk_len;
 static unsigned seed;
-static char dir[64];
 
 static uint64_t rnd(uint64_t below)
 {
@@ -332,26 +332,11 @@ static void test_lies(void **state)
 	assert_true(hashed > ROUNDS * 2);
 }
 
-static int setup(void **state)
-{
-	(void)state;
-	snprintf(dir, sizeof(dir), "/tmp/strata-cut.XXXXXX");
-	return mkdtemp(dir) ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-	char cmd[128];
-
-	(void)state;
-	snprintf(cmd, sizeof(cmd), "rm -rf %s", dir);
-	return system(cmd);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_lies, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_lies, scratch_make,
+			scratch_remove),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

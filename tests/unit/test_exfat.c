@@ -11,6 +11,7 @@
 #include "base/endian.h"
 #include "fs/exfat.h"
 #include "fs/table.h"
+#include "fslist.h"
 
 #define CLUSTERS 100u
 #define SECTORS (25 + CLUSTERS)
@@ -18,15 +19,6 @@
 #define CLUSTER(c) ((25 + (c) - 2) * 512u)
 
 static uint8_t disk[SECTORS * 512];
-static unsigned seen[FINDING_COUNT];
-static char listing[4096];
-
-static void on_finding(void *ctx, const struct finding *f)
-{
-	(void)ctx;
-	seen[f->id]++;
-}
-
 static void seal_boot(void)
 {
 	uint32_t sum = 0;
@@ -119,69 +111,25 @@ static void make(void)
 	put_file(CLUSTER(4) + 14 * 32, 'S', 0x20, 1, 0, 0, 0);
 }
 
+/* Extents: OFFSET+LENGTH, u: unwritten. */
 static int on_extent(void *ctx, const struct fs_extent *x)
 {
+	char text[64];
+
 	(void)ctx;
-	snprintf(listing + strlen(listing), sizeof(listing) - strlen(listing),
+	snprintf(text, sizeof(text),
 		" %s%d+%d", x->kind == FS_EXTENT_UNWRITTEN ? "u" : "",
 		(int)(x->dev_off - CLUSTER(2)), (int)x->len);
-	return 0;
-}
-
-struct walk {
-	struct fs *fs;
-	uint64_t todo[16];
-	size_t len;
-};
-
-static int on_entry(void *ctx, const uint8_t *name, size_t len, uint64_t id)
-{
-	struct walk *w = ctx;
-	struct fs_node n;
-	struct error e = { 0 };
-
-	assert_int_equal(w->fs->ops->stat(w->fs, id, &n, &e), 0);
-	assert_int_equal(n.mtime, 1735732800);
-	snprintf(listing + strlen(listing), sizeof(listing) - strlen(listing),
-		"%.*s:%u", (int)len, name, (unsigned)n.size);
-	if (n.type == FS_DIR && w->len < 16)
-		w->todo[w->len++] = id;
-	if (n.type == FS_FILE) {
-		uint8_t buf[2048];
-
-		if (w->fs->ops->extents(w->fs, id, on_extent, NULL, &e))
-			snprintf(listing + strlen(listing),
-				sizeof(listing) - strlen(listing), "!");
-		else
-			assert_int_equal(w->fs->ops->pread(w->fs, id, buf,
-						 n.size, 0, &e), 0);
-	}
-	snprintf(listing + strlen(listing), sizeof(listing) - strlen(listing),
-		";");
+	list_add(text);
 	return 0;
 }
 
 static int list(size_t size)
 {
-	struct finding_sink sink = { on_finding, NULL };
-	AUTO_SOURCE src = NULL;
-	struct source *devs[1];
-	struct walk w = { 0 };
-	struct error e = { 0 };
-	int r;
-
-	memset(seen, 0, sizeof(seen));
-	*listing = 0;
-	assert_int_equal(source_memory(disk, size, &src, &e), 0);
-	devs[0] = src;
-	r = fs_exfat.open(&(struct fs_open_args){ devs, 1, &sink }, &w.fs, &e);
-	if (r)
-		return r;
-	w.todo[w.len++] = w.fs->root;
-	for (size_t i = 0; i < w.len && i < 4; i++)
-		(void)w.fs->ops->readdir(w.fs, w.todo[i], on_entry, &w, &e);
-	w.fs->ops->close(w.fs);
-	return 0;
+	return fs_list(&(struct fs_listing){ .ops = &fs_exfat,
+			       .extent = on_extent,
+			       .mtime = 1735732800 },
+		disk, size);
 }
 
 #define TXT_A "A:1200 4096+512 5120+512 4608+512;"

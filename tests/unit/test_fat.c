@@ -13,6 +13,7 @@
 #include "base/limits.h"
 #include "fs/fat.h"
 #include "fs/table.h"
+#include "fslist.h"
 
 #define SECTORS 100u
 #define FAT_AT 512u
@@ -20,15 +21,6 @@
 #define DATA_AT (4 * 512u) /* cluster 2 */
 
 static uint8_t disk[SECTORS * 512];
-static unsigned seen[FINDING_COUNT];
-static char listing[8192];
-
-static void on_finding(void *ctx, const struct finding *f)
-{
-	(void)ctx;
-	seen[f->id]++;
-}
-
 static void set_fat(uint32_t c, unsigned v)
 {
 	for (unsigned copy = 0; copy < 2; copy++) {
@@ -115,74 +107,25 @@ static void make(void)
 			disk[DATA_AT + i] = (uint8_t)(i / 512 + 2);
 }
 
-struct walk {
-	struct fs *fs;
-	uint64_t todo[64];
-	size_t len;
-};
-
+/* Extents: CLUSTER+COUNT. */
 static int on_extent(void *ctx, const struct fs_extent *x)
 {
+	char text[64];
+
 	(void)ctx;
-	snprintf(listing + strlen(listing), sizeof(listing) - strlen(listing),
+	snprintf(text, sizeof(text),
 		" %d+%d", (int)(x->dev_off - DATA_AT) / 512 + 2,
 		(int)x->len / 512);
+	list_add(text);
 	return 0;
 }
 
-static int on_entry(void *ctx, const uint8_t *name, size_t len, uint64_t id)
-{
-	struct walk *w = ctx;
-	struct fs_node n;
-	struct error e = { 0 };
-	size_t at = strlen(listing);
-
-	assert_int_equal(w->fs->ops->stat(w->fs, id, &n, &e), 0);
-	snprintf(listing + at, sizeof(listing) - at, "%.*s:%u", (int)len, name,
-		(unsigned)n.size);
-	if (n.type == FS_DIR && w->len < 64)
-		w->todo[w->len++] = id;
-	if (n.type == FS_FILE) {
-		uint8_t buf[2048];
-		int r = w->fs->ops->extents(w->fs, id, on_extent, NULL, &e);
-		int p = n.size > sizeof(buf)
-				? r
-				: w->fs->ops->pread(w->fs, id, buf, n.size, 0,
-					  &e);
-
-		if (r)
-			snprintf(listing + strlen(listing),
-				sizeof(listing) - strlen(listing), "!");
-		else
-			assert_int_equal(p, 0);
-	}
-	snprintf(listing + strlen(listing), sizeof(listing) - strlen(listing),
-		";");
-	return 0;
-}
-
-/* Opens, lists two levels: "NAME:SIZE CLUSTER+COUNT...;" a file. */
 static int list(size_t size)
 {
-	struct finding_sink sink = { on_finding, NULL };
-	AUTO_SOURCE src = NULL;
-	struct source *devs[1];
-	struct walk w = { 0 };
-	struct error e = { 0 };
-	int r;
-
-	memset(seen, 0, sizeof(seen));
-	*listing = 0;
-	assert_int_equal(source_memory(disk, size, &src, &e), 0);
-	devs[0] = src;
-	r = fs_fat.open(&(struct fs_open_args){ devs, 1, &sink }, &w.fs, &e);
-	if (r)
-		return r;
-	w.todo[w.len++] = w.fs->root;
-	for (size_t i = 0; i < w.len && i < 4; i++)
-		(void)w.fs->ops->readdir(w.fs, w.todo[i], on_entry, &w, &e);
-	w.fs->ops->close(w.fs);
-	return 0;
+	return fs_list(&(struct fs_listing){ .ops = &fs_fat,
+			       .extent = on_extent,
+			       .mtime = 1735732800 },
+		disk, size);
 }
 
 static void test_sound(void **state)

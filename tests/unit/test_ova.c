@@ -118,6 +118,14 @@ static void test_whole(void **state)
 		fail_msg("%s, %u findings", e.msg, seen.n);
 }
 
+/* The code, and part of the message (NULL: any). */
+static void expect(const char *row, int r, const struct error *e, int want,
+	const char *says)
+{
+	if (r != want || (says && !strstr(e->msg, says)))
+		fail_msg("%s: %s (%s)", row, error_code_name(r), r ? e->msg : "");
+}
+
 #define B(s) s, sizeof(s) - 1
 
 static void test_tar(void **state)
@@ -191,10 +199,7 @@ static void test_tar(void **state)
 			snprintf((char *)h + 148, 8, "%06o", sum);
 		}
 		r = use(&b, &seen, &e);
-		if (r != rows[i].want ||
-			(rows[i].says && !strstr(e.msg, rows[i].says)))
-			fail_msg("%s: %s (%s)", rows[i].what,
-				error_code_name(r), r ? e.msg : "");
+		expect(rows[i].what, r, &e, rows[i].want, rows[i].says);
 	}
 }
 
@@ -345,10 +350,7 @@ static void test_manifest(void **state)
 
 		make(OVF(FILE1, DISK1), rows[i].text, &b);
 		r = use(&b, &seen, &e);
-		if (r != rows[i].want ||
-			(rows[i].says && !strstr(e.msg, rows[i].says)))
-			fail_msg("%s: %s (%s)", rows[i].text,
-				error_code_name(r), r ? e.msg : "");
+		expect(rows[i].text, r, &e, rows[i].want, rows[i].says);
 	}
 }
 

@@ -9,24 +9,7 @@
 #include <cmocka.h>
 #include "store/index.h"
 #include "store/store.h"
-
-static char dir[64];
-
-static int setup(void **state)
-{
-	(void)state;
-	snprintf(dir, sizeof(dir), "/tmp/strata-store.XXXXXX");
-	return mkdtemp(dir) ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-	char cmd[128];
-
-	(void)state;
-	snprintf(cmd, sizeof(cmd), "rm -rf %s", dir);
-	return system(cmd);
-}
+#include "scratch.h"
 
 static void put_many(struct store *s, unsigned seed, int n, struct oid *ids)
 {
@@ -284,10 +267,11 @@ static void test_merge(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_round_trip, setup,
-			teardown),
+		cmocka_unit_test_setup_teardown(test_round_trip, scratch_make,
+			scratch_remove),
 		cmocka_unit_test(test_merge),
-		cmocka_unit_test_setup_teardown(test_refs, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_refs, scratch_make,
+			scratch_remove),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
