@@ -92,6 +92,33 @@ static inline uint64_t round_up(uint64_t v, uint64_t align)
 					 : round_down(UINT64_MAX, align);
 }
 
+/* A number in decimal digits and nothing else; false where it is none (NULL,
+ * empty) or over 64 bits. */
+static inline bool u64_decimal(const char *s, uint64_t *out)
+{
+	uint64_t v = 0;
+
+	if (!s || !*s)
+		return false;
+	for (; *s; s++)
+		if (*s < '0' || *s > '9' || !u64_mul(v, 10, &v) ||
+			!u64_add(v, (uint64_t)(*s - '0'), &v))
+			return false;
+	*out = v;
+	return true;
+}
+
+/* Does a checksum of the disk agree? Fuzzers, which cannot guess one, get past
+ * it, so that they reach what it guards. */
+static inline bool checksum_agrees(uint32_t got, uint32_t want)
+{
+#ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
+	return true || got == want;
+#else
+	return got == want;
+#endif
+}
+
 /* ceil(a / b), b not zero, without overflow. */
 static inline uint64_t div_ceil(uint64_t a, uint64_t b)
 {

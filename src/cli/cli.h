@@ -87,6 +87,8 @@ static inline bool cli_flag(const struct cli *c, const char *name)
 }
 /* The i-th value given, in order; NULL where there are fewer. */
 const char *cli_opt_at(const struct cli *c, const char *name, size_t i);
+/* All values given, in order, ended by NULL: an array to be freed. NOMEM. */
+int cli_opt_all(struct cli *c, const char *name, const char ***out);
 /* A number, with suffixes K M G T (of 1024) if sizes. USAGE. */
 int cli_opt_number(struct cli *c, const char *name, bool sizes,
 	uint64_t fallback, uint64_t *out);

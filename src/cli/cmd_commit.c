@@ -102,13 +102,10 @@ static int run(struct cli *c)
 			base.disk = disk > 4096 ? 4096 : (int)disk;
 		a.base = &base;
 	}
+	if (!r)
+		r = cli_opt_all(c, "annotate", &annotate);
 	if (r)
 		return r;
-	annotate = calloc(c->nvalues + 1, sizeof(char *));
-	if (!annotate)
-		return error_nomem(&c->err);
-	for (size_t i = 0; (annotate[i] = cli_opt_at(c, "annotate", i)); i++)
-		;
 	a.annotations = annotate;
 	a.name = c->args[0];
 	cli_findings_init(&found);

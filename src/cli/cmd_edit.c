@@ -205,13 +205,10 @@ static int run(struct cli *c)
 		return cli_usage(c, "--all or -b, not both");
 	if (!r)
 		r = cli_library(c);
+	if (!r)
+		r = cli_opt_all(c, "annotate", &annotate);
 	if (r)
 		return r;
-	annotate = calloc(c->nvalues + 1, sizeof(char *));
-	if (!annotate)
-		return error_nomem(&c->err);
-	for (size_t i = 0; (annotate[i] = cli_opt_at(c, "annotate", i)); i++)
-		;
 	cli_findings_init(&x.found);
 	x.a = (struct edit_args){ .disk = disk == UINT64_MAX ? -1
 					  : disk > 4096	     ? 4096

@@ -153,20 +153,18 @@ static int run(struct cli *c)
 	if (!r && free_space && strcmp(free_space, "keep") != 0 &&
 		strcmp(free_space, "discard") != 0)
 		r = cli_usage(c, "--free-space: keep or discard");
+	if (!r)
+		r = cli_opt_all(c, "allow-backing", &allow);
+	if (!r)
+		r = cli_opt_all(c, "annotate", &annotate);
 	if (r)
 		return r;
 	if (free_space && !strcmp(free_space, "keep"))
 		free_space = NULL;
 	a.threads = (unsigned)(threads > 64 ? 64 : threads);
-	allow = calloc(c->nvalues + 1, sizeof(char *));
-	annotate = calloc(c->nvalues + 1, sizeof(char *));
 	base = input_base_name(c->args[0]);
-	if (!allow || !annotate || !base)
+	if (!base)
 		return error_nomem(&c->err);
-	for (size_t i = 0; (allow[i] = cli_opt_at(c, "allow-backing", i)); i++)
-		;
-	for (size_t i = 0; (annotate[i] = cli_opt_at(c, "annotate", i)); i++)
-		;
 	ia.allow = allow;
 	a.annotations = annotate;
 	if (!a.branch)

@@ -321,17 +321,17 @@ static int boot_code(struct report *p)
 static int run(struct cli *c)
 {
 	struct report p = { .c = c };
-	const char *allow[65] = { NULL };
+	AUTO_FREE const char **allow = NULL;
 	struct input_args ia = { .format = cli_opt(c, "format"),
-		.snapshot = cli_opt(c, "snapshot"),
-		.allow = allow };
+		.snapshot = cli_opt(c, "snapshot") };
 	struct side_args sa = { .maybe = true, .input = &ia };
 	int r = cli_want_args(c, 1, 1);
 
+	if (!r)
+		r = cli_opt_all(c, "allow-backing", &allow);
 	if (r)
 		return r;
-	for (size_t i = 0; i + 1 < ARRAY_LEN(allow); i++)
-		allow[i] = cli_opt_at(c, "allow-backing", i);
+	ia.allow = allow;
 	cli_findings_init(&p.found);
 	inspection_init(&p.in);
 	sa.findings = &p.found.sink;

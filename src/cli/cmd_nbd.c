@@ -240,15 +240,6 @@ static int run_command(struct cli *c, const struct nbd_server *s)
 	return r ? r : status;
 }
 
-static const char **values_of(struct cli *c, const char *name)
-{
-	const char **v = calloc(c->nvalues + 1, sizeof(*v));
-
-	for (size_t i = 0; v && i < c->nvalues; i++)
-		v[i] = cli_opt_at(c, name, i);
-	return v;
-}
-
 /* "660" */
 static int check_mode(struct cli *c, struct nbd_server_args *a)
 {
@@ -337,8 +328,8 @@ static int run(struct cli *c)
 {
 	AUTO_REVISION rev = { 0 };
 	AUTO_NBD_SERVER server = { 0 };
-	AUTO_FREE const char **filters = values_of(c, "filter");
-	AUTO_FREE const char **params = values_of(c, "param");
+	AUTO_FREE const char **filters = NULL;
+	AUTO_FREE const char **params = NULL;
 	AUTO_FREE char *path = NULL;
 	struct nbd_server_args a = { .socket = cli_opt(c, "socket"),
 		.listen = cli_opt(c, "listen"),
@@ -348,14 +339,17 @@ static int run(struct cli *c)
 		.tls_certificates = cli_opt(c, "tls-certificates"),
 		.tls_psk = cli_opt(c, "tls-psk"),
 		.tls_verify_peer = cli_flag(c, "tls-verify-peer"),
-		.filters = filters,
-		.params = params,
 		.background = cli_flag(c, "fork"),
 		.pidfile = cli_opt(c, "pidfile"),
 		.cancel = c->progress.cancel };
-	int r = filters && params ? cli_want_args(c, 0, 1)
-				  : error_nomem(&c->err);
+	int r = cli_want_args(c, 0, 1);
 
+	if (!r)
+		r = cli_opt_all(c, "filter", &filters);
+	if (!r)
+		r = cli_opt_all(c, "param", &params);
+	a.filters = filters;
+	a.params = params;
 	if (!r)
 		r = check_options(c, &a);
 	if (!r)

@@ -73,6 +73,18 @@ const char *cli_opt_at(const struct cli *c, const char *name, size_t i)
 	return NULL;
 }
 
+int cli_opt_all(struct cli *c, const char *name, const char ***out)
+{
+	const char **v = calloc(c->nvalues + 1, sizeof(*v));
+
+	if (!v)
+		return error_nomem(&c->err);
+	for (size_t i = 0; (v[i] = cli_opt_at(c, name, i)); i++)
+		;
+	*out = v;
+	return 0;
+}
+
 const char *cli_opt(const struct cli *c, const char *name)
 {
 	const char *v = NULL;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The part of an OVF that says which files and disks there are. Element and
  * attribute names are compared without their namespace prefix: tools differ. */
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -28,20 +27,6 @@ static const char *attr(const char **a, const char *name)
 	return NULL;
 }
 
-static bool decimal(const char *s, uint64_t *out)
-{
-	uint64_t v = 0;
-
-	if (!s || !*s)
-		return false;
-	for (; *s; s++)
-		if (!isdigit((unsigned char)*s) || !u64_mul(v, 10, &v) ||
-			!u64_add(v, (uint64_t)(*s - '0'), &v))
-			return false;
-	*out = v;
-	return true;
-}
-
 /* DSP0243 9.1: "byte * 2^30" and the like; OVF 0.9: "GigaBytes". 0: not
  * known. */
 static uint64_t unit(const char *s)
@@ -61,7 +46,7 @@ static uint64_t unit(const char *s)
 			return words[i].bytes;
 	caret = strstr(s, "2^");
 	if (strncasecmp(s, "byte", 4) != 0 || !caret ||
-		!decimal(caret + 2, &n) || n > 60)
+		!u64_decimal(caret + 2, &n) || n > 60)
 		return 0;
 	return UINT64_C(1) << n;
 }
@@ -84,8 +69,8 @@ static void on_file(struct parse *p, const char **a)
 		stop(p, ERR_CORRUPT, "a File without id or href");
 		return;
 	}
-	f.has_size = decimal(attr(a, "size"), &f.size);
-	if (!decimal(attr(a, "chunkSize"), &f.chunk))
+	f.has_size = u64_decimal(attr(a, "size"), &f.size);
+	if (!u64_decimal(attr(a, "chunkSize"), &f.chunk))
 		f.chunk = 0;
 	f.gzip = z && !strcmp(z, "gzip");
 	f.other_compression = z && *z && !f.gzip && strcmp(z, "identity") != 0;
@@ -112,7 +97,7 @@ static void on_disk(struct parse *p, const char **a)
 		return;
 	}
 	/* A capacity may also name a property: then it is not known. */
-	if (!decimal(attr(a, "capacity"), &d.capacity) ||
+	if (!u64_decimal(attr(a, "capacity"), &d.capacity) ||
 		!u64_mul(d.capacity, u, &d.capacity) ||
 		d.capacity > LIMIT_DISK_SIZE)
 		d.capacity = 0;

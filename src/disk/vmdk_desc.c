@@ -39,20 +39,6 @@ static char *word(char **p)
 	return start;
 }
 
-static bool number(const char *s, uint64_t *out)
-{
-	uint64_t v = 0;
-
-	if (!*s)
-		return false;
-	for (; *s; s++)
-		if (!isdigit((unsigned char)*s) || !u64_mul(v, 10, &v) ||
-			!u64_add(v, (uint64_t)(*s - '0'), &v))
-			return false;
-	*out = v;
-	return true;
-}
-
 static bool hex32(const char *s, uint32_t *out)
 {
 	char *end;
@@ -95,7 +81,7 @@ static int extent_line(struct vmdk_desc *d, char *p, const char *access,
 		return error_set(e, ERR_UNSUPPORTED,
 			"vmdk: descriptor, line %u: an extent without access",
 			line);
-	if (!number(word(&p), &x.sectors) ||
+	if (!u64_decimal(word(&p), &x.sectors) ||
 		x.sectors > LIMIT_DISK_SIZE / 512)
 		return bad(e, line, "not a number of sectors");
 	type = word(&p);
@@ -117,7 +103,7 @@ static int extent_line(struct vmdk_desc *d, char *p, const char *access,
 			return bad(e, line, "an extent without a file name");
 		p = skip_blanks(p);
 		/* A device and partition may follow the offset. */
-		if (*p && (!number(word(&p), &x.offset) ||
+		if (*p && (!u64_decimal(word(&p), &x.offset) ||
 				  x.offset > LIMIT_DISK_SIZE / 512))
 			return bad(e, line, "not an offset in sectors");
 	}

@@ -213,9 +213,7 @@ int erofs_content(struct erofs *f, void *buf, size_t len, uint64_t off,
 	uint8_t *dst = buf;
 
 	if (!range_inside(off, len, f->file.node.size))
-		return error_at(e, ERR_RANGE, off,
-			"erofs: read of %zu bytes at %" PRIu64
-			" of a file of %" PRIu64, len, off, f->file.node.size);
+		return fs_outside(e, len, off, f->file.node.size);
 	if (compressed(&f->file))
 		return z_content(f, dst, len, off, e);
 	while (len) {

@@ -399,9 +399,7 @@ static int exfat_pread(struct fs *fs, uint64_t id, void *buf, size_t len,
 	if (r)
 		return r;
 	if (!range_inside(off, len, f.size))
-		return error_set(e, ERR_RANGE,
-			"read of %zu bytes at %" PRIu64 " of a file of %" PRIu64,
-			len, off, f.size);
+		return fs_outside(e, len, off, f.size);
 	n = off < f.valid ? (size_t)u64_min(len, f.valid - off) : 0;
 	memset((uint8_t *)buf + n, 0, len - n);
 	if (!n)

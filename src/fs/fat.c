@@ -404,9 +404,7 @@ static int fat_file_pread(struct fs *fs, uint64_t id, void *buf, size_t len,
 	if (r)
 		return r;
 	if (!range_inside(off, len, le32_get(d.size)))
-		return error_set(e, ERR_RANGE,
-			"read of %zu bytes at %" PRIu64 " of a file of %" PRIu32,
-			len, off, le32_get(d.size));
+		return fs_outside(e, len, off, le32_get(d.size));
 	return fat_pread(f, id, fat_entry_start(f, &d), buf, len, off, e);
 }
 

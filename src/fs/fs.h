@@ -203,4 +203,7 @@ extern const struct fs_ops *const fs_table[];
 enum fs_verdict fs_probe(struct source *src, const struct fs_ops **out_ops,
 	struct fs_info *out_info, struct error *e);
 
+/* RANGE: len bytes at off are not inside a file of size bytes. */
+int fs_outside(struct error *e, size_t len, uint64_t off, uint64_t size);
+
 #endif

@@ -362,10 +362,7 @@ int iso_raw_pread(struct iso *f, void *buf, size_t len, uint64_t off,
 	uint8_t *dst = buf;
 
 	if (!range_inside(off, len, f->file.stored))
-		return error_at(e, ERR_RANGE, off,
-			"iso9660: read of %zu bytes at %" PRIu64
-			" of a file of %" PRIu64,
-			len, off, f->file.stored);
+		return fs_outside(e, len, off, f->file.stored);
 	for (size_t i = 0; len && i < f->file.sections.len; i++) {
 		const struct iso_section s = f->file.sections.items[i];
 		size_t n;
@@ -395,10 +392,7 @@ static int iso_pread(struct fs *fs, uint64_t id, void *buf, size_t len,
 	if (r)
 		return r;
 	if (!range_inside(off, len, f->file.node.size))
-		return error_at(e, ERR_RANGE, off,
-			"iso9660: read of %zu bytes at %" PRIu64
-			" of a file of %" PRIu64,
-			len, off, f->file.node.size);
+		return fs_outside(e, len, off, f->file.node.size);
 	return f->file.zf_version ? iso_zisofs_pread(f, buf, len, off, e)
 				  : iso_raw_pread(f, buf, len, off, e);
 }

@@ -149,6 +149,10 @@ int ntfs_attr_load(struct ntfs *n, struct ntfs_inode *ino, struct ntfs_attr *a,
  * the inode is given back. */
 int ntfs_attr_find(struct ntfs *n, struct ntfs_inode *ino, uint32_t type,
 	const char *name, struct ntfs_attr **out, struct error *e);
+/* Does n->unit hold this unit (chunk) already? If not: room for size bytes,
+ * which hold nothing then; false: no memory. */
+bool ntfs_unit_kept(const struct ntfs *n, uint64_t id, uint64_t no);
+bool ntfs_unit_room(struct ntfs *n, size_t size);
 bool ntfs_name_is(const uint8_t *name, size_t units, const char *ascii);
 /* A resident attribute's value; CORRUPT where it is not resident. */
 int ntfs_attr_value(const struct ntfs_attr *a, struct view *out,

@@ -301,6 +301,26 @@ int ntfs_extents(struct fs *fs, uint64_t id, fs_extent_fn fn, void *ctx,
 	return r;
 }
 
+bool ntfs_unit_kept(const struct ntfs *n, uint64_t id, uint64_t no)
+{
+	return n->unit_id == id && n->unit_no == no;
+}
+
+bool ntfs_unit_room(struct ntfs *n, size_t size)
+{
+	uint8_t *p;
+
+	n->unit_no = UINT64_MAX;
+	if (n->unit_cap >= size)
+		return true;
+	p = realloc(n->unit, size);
+	if (!p)
+		return false;
+	n->unit = p;
+	n->unit_cap = size;
+	return true;
+}
+
 /* Decodes a unit into n->unit, which keeps it for the next call. */
 static int unit_read(struct ntfs *n, const struct ntfs_stream *s, uint64_t id,
 	uint64_t no, struct error *e)
@@ -313,17 +333,10 @@ static int unit_read(struct ntfs *n, const struct ntfs_stream *s, uint64_t id,
 	uint64_t have = unit_clusters(s, first, vcn, end, &pieces);
 	uint8_t *into;
 
-	if (n->unit_id == id && n->unit_no == no)
+	if (ntfs_unit_kept(n, id, no))
 		return 0;
-	n->unit_no = UINT64_MAX;
-	if (n->unit_cap < size) {
-		uint8_t *p = realloc(n->unit, size);
-
-		if (!p)
-			return error_nomem(e);
-		n->unit = p;
-		n->unit_cap = size;
-	}
+	if (!ntfs_unit_room(n, size))
+		return error_nomem(e);
 	into = n->unit;
 	if (have < unit) {
 		packed = malloc((size_t)(have << n->cluster_shift) + 1);

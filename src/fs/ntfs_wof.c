@@ -133,17 +133,10 @@ static int chunk_read(struct ntfs *n, const struct ntfs_inode *ino, uint64_t id,
 	bool ok = true;
 	int r = 0;
 
-	if (n->unit_id == id && n->unit_no == no)
+	if (ntfs_unit_kept(n, id, no))
 		return 0;
-	n->unit_no = UINT64_MAX;
-	if (n->unit_cap < size) {
-		uint8_t *p = realloc(n->unit, size);
-
-		if (!p)
-			return error_nomem(e);
-		n->unit = p;
-		n->unit_cap = size;
-	}
+	if (!ntfs_unit_room(n, size))
+		return error_nomem(e);
 	if (no)
 		r = chunk_end(n, ino, no - 1, &from, e);
 	if (!r)

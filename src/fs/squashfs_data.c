@@ -150,10 +150,7 @@ int sqfs_pread(struct fs *fs, uint64_t id, void *buf, size_t len, uint64_t off,
 	if (r)
 		return r;
 	if (!range_inside(off, len, f->file.node.size))
-		return error_at(e, ERR_RANGE, off,
-			"squashfs: read of %zu bytes at %" PRIu64
-			" of a file of %" PRIu64, len, off,
-			f->file.node.size);
+		return fs_outside(e, len, off, f->file.node.size);
 	while (len) {
 		uint64_t index = off / f->block_size;
 		uint32_t in = (uint32_t)(off % f->block_size), have;

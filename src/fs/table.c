@@ -2,6 +2,7 @@
 /* The table of file-system readers. */
 #include "fs/fs.h"
 
+#include <inttypes.h>
 #include <string.h>
 #include "fs/table.h"
 
@@ -21,6 +22,13 @@ const struct fs_ops *const fs_table[] = {
 	&fs_fat,
 	NULL,
 };
+
+int fs_outside(struct error *e, size_t len, uint64_t off, uint64_t size)
+{
+	return error_at(e, ERR_RANGE, off,
+		"read of %zu bytes at %" PRIu64 " of a file of %" PRIu64, len,
+		off, size);
+}
 
 enum fs_verdict fs_probe(struct source *src, const struct fs_ops **out_ops,
 	struct fs_info *out_info, struct error *e)

@@ -43,10 +43,7 @@ int udf_file_pread(struct source *src, const struct udf_file *x, void *buf,
 	uint8_t *dst = buf;
 
 	if (!range_inside(off, len, x->node.size))
-		return error_at(e, ERR_RANGE, off,
-			"udf: read of %zu bytes at %" PRIu64
-			" of a file of %" PRIu64,
-			len, off, x->node.size);
+		return fs_outside(e, len, off, x->node.size);
 	while (len) {
 		const struct udf_run *r = udf_run_at(x, off);
 		uint64_t in;

@@ -29,19 +29,43 @@ static int push(struct packages *out, struct package *x, struct error *e)
 	return 0;
 }
 
-static const struct package nothing = { "", "", "", "", "", "", false };
+/* --- texts of records that end at an empty line --- */
 
-/* --- dpkg: deb-control(5), "Status: want flag status" --- */
+struct format {
+	struct package fresh; /* what a record begins as */
+	/* a line of the record */
+	void (*field)(struct packages *out, struct package *x, struct view line);
+};
 
-static int dpkg_end(struct packages *out, struct package *x, struct error *e)
+static int record_end(struct packages *out, const struct format *f,
+	struct package *x, struct error *e)
 {
 	int r = 0;
 
 	if (*x->name && *x->version && strcmp(x->status, "not-installed") != 0)
 		r = push(out, x, e);
-	*x = nothing;
+	*x = f->fresh;
 	return r;
 }
+
+static int parse_records(struct view text, const struct format *f,
+	struct packages *out, struct error *e)
+{
+	struct cursor c = cursor_make(text.data, text.len);
+	struct package x = f->fresh;
+	struct view line;
+	int r = 0;
+
+	while (!r && text_line(&c, &line)) {
+		if (line.len)
+			f->field(out, &x, line);
+		else
+			r = record_end(out, f, &x, e);
+	}
+	return r ? r : record_end(out, f, &x, e);
+}
+
+/* --- dpkg: deb-control(5), "Status: want flag status" --- */
 
 static bool same_key(struct view v, const char *key)
 {
@@ -80,95 +104,69 @@ static void dpkg_source(struct packages *out, struct package *x,
 			(struct view){ version.data + 1, version.len - 2 });
 }
 
+static void dpkg_field(struct packages *out, struct package *x,
+	struct view line)
+{
+	const uint8_t *colon = memchr(line.data, ':', line.len);
+	struct view key, value;
+
+	if (line.data[0] == ' ' || line.data[0] == '\t' || !colon)
+		return; /* the first two go on with the field above */
+	key = (struct view){ line.data, (size_t)(colon - line.data) };
+	value = view_trim((struct view){ colon + 1, line.len - key.len - 1 });
+	if (same_key(key, "Package"))
+		x->name = strings_add(&out->strings, value);
+	else if (same_key(key, "Version"))
+		x->version = strings_add(&out->strings, value);
+	else if (same_key(key, "Architecture"))
+		x->architecture = strings_add(&out->strings, value);
+	else if (same_key(key, "Status"))
+		dpkg_status(out, x, value);
+	else if (same_key(key, "Source"))
+		dpkg_source(out, x, value);
+}
+
 int packages_parse_dpkg(struct view text, struct packages *out,
 	struct error *e)
 {
-	struct cursor c = cursor_make(text.data, text.len);
-	struct package x = nothing;
-	struct view line;
-	int r = 0;
+	static const struct format dpkg = { { "", "", "", "", "", "", false },
+		dpkg_field };
 
-	while (!r && text_line(&c, &line)) {
-		const uint8_t *colon;
-		struct view key, value;
-
-		if (!line.len) {
-			r = dpkg_end(out, &x, e);
-			continue;
-		}
-		if (line.data[0] == ' ' || line.data[0] == '\t')
-			continue; /* goes on with the field above */
-		colon = memchr(line.data, ':', line.len);
-		if (!colon)
-			continue;
-		key = (struct view){ line.data,
-			(size_t)(colon - line.data) };
-		value = view_trim((struct view){ colon + 1,
-			line.len - key.len - 1 });
-		if (same_key(key, "Package"))
-			x.name = strings_add(&out->strings, value);
-		else if (same_key(key, "Version"))
-			x.version = strings_add(&out->strings, value);
-		else if (same_key(key, "Architecture"))
-			x.architecture = strings_add(&out->strings, value);
-		else if (same_key(key, "Status"))
-			dpkg_status(out, &x, value);
-		else if (same_key(key, "Source"))
-			dpkg_source(out, &x, value);
-	}
-	return r ? r : dpkg_end(out, &x, e);
+	return parse_records(text, &dpkg, out, e);
 }
 
-/* --- apk: one letter, a colon, the value; records end at empty lines --- */
+/* --- apk: one letter, a colon, the value --- */
 
-static int apk_end(struct packages *out, struct package *x, struct error *e)
+static void apk_field(struct packages *out, struct package *x,
+	struct view line)
 {
-	int r = 0;
+	struct view value;
 
-	x->status = "installed";
-	x->installed = true;
-	if (*x->name && *x->version)
-		r = push(out, x, e);
-	*x = nothing;
-	return r;
+	if (line.len < 2 || line.data[1] != ':')
+		return;
+	value = (struct view){ line.data + 2, line.len - 2 };
+	if (line.data[0] == 'P')
+		x->name = strings_add(&out->strings, value);
+	else if (line.data[0] == 'V')
+		x->version = strings_add(&out->strings, value);
+	else if (line.data[0] == 'A')
+		x->architecture = strings_add(&out->strings, value);
+	else if (line.data[0] == 'o')
+		x->source = strings_add(&out->strings, value);
 }
 
 int packages_parse_apk(struct view text, struct packages *out,
 	struct error *e)
 {
-	struct cursor c = cursor_make(text.data, text.len);
-	struct package x = nothing;
-	struct view line;
-	int r = 0;
+	static const struct format apk = { { .name = "", .version = "",
+						   .architecture = "",
+						   .status = "installed",
+						   .source = "",
+						   .source_version = "",
+						   .installed = true },
+		apk_field };
 
-	while (!r && text_line(&c, &line)) {
-		struct view value;
-
-		if (!line.len) {
-			r = apk_end(out, &x, e);
-			continue;
-		}
-		if (line.len < 2 || line.data[1] != ':')
-			continue;
-		value = (struct view){ line.data + 2, line.len - 2 };
-		switch (line.data[0]) {
-		case 'P':
-			x.name = strings_add(&out->strings, value);
-			break;
-		case 'V':
-			x.version = strings_add(&out->strings, value);
-			break;
-		case 'A':
-			x.architecture = strings_add(&out->strings, value);
-			break;
-		case 'o':
-			x.source = strings_add(&out->strings, value);
-			break;
-		default:
-			break;
-		}
-	}
-	return r ? r : apk_end(out, &x, e);
+	return parse_records(text, &apk, out, e);
 }
 
 /* --- an image --- */

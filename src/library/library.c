@@ -218,8 +218,7 @@ void library_close(struct library *l)
 
 /* --- records --- */
 
-/* A record that is in the store but makes no sense is the library's damage. */
-static int as_damage(int r, struct error *e)
+int library_damage(int r, struct error *e)
 {
 	if (r == ERR_CORRUPT) {
 		if (e)
@@ -264,7 +263,7 @@ int library_get_commit(struct library *l, const struct oid *id,
 	int r = store_get_record(l->store, OBJ_COMMIT, id, &b, e);
 
 	if (!r)
-		r = as_damage(commit_decode(b.data, b.len, out, e), e);
+		r = library_damage(commit_decode(b.data, b.len, out, e), e);
 	return r;
 }
 
@@ -275,6 +274,6 @@ int library_get_image(struct library *l, const struct oid *id,
 	int r = referred(l, OBJ_IMAGE, id, &b, e);
 
 	if (!r)
-		r = as_damage(image_decode(b.data, b.len, out, e), e);
+		r = library_damage(image_decode(b.data, b.len, out, e), e);
 	return r;
 }

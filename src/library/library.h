@@ -56,6 +56,9 @@ int library_get_tree(void *library, const struct oid *id, struct buf *out,
 	struct error *e);
 int library_get_layout(void *library, const struct oid *id, struct buf *out,
 	struct error *e);
+/* For what was read from the library: CORRUPT (there, but makes no sense)
+ * becomes DAMAGED, with "library" in front. */
+int library_damage(int r, struct error *e);
 int library_get_commit(struct library *l, const struct oid *id,
 	struct commit *out, struct error *e);
 int library_get_image(struct library *l, const struct oid *id,

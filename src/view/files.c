@@ -46,23 +46,11 @@ bool view_on_disk(const struct image_volume *v, int disk)
 	return v->segments.len && v->segments.items[0].disk == (uint32_t)disk;
 }
 
-/* A record that makes no sense is the library's damage. */
-static int damage(int r, struct error *e)
-{
-	if (r == ERR_CORRUPT) {
-		if (e)
-			e->code = ERR_DAMAGED;
-		error_prefix(e, "library");
-		return ERR_DAMAGED;
-	}
-	return r;
-}
-
 static int tree_find(struct view_files *v, const struct oid *dir,
 	const void *name, size_t len, struct entry *out, struct buf *data,
 	struct error *e)
 {
-	return damage(tree_lookup(v->get_tree, v->get_ctx, dir, name, len, out,
+	return library_damage(tree_lookup(v->get_tree, v->get_ctx, dir, name, len, out,
 			      data, e),
 		e);
 }
@@ -80,7 +68,7 @@ static int volume_folder(struct view_files *v, size_t volume,
 	if (data->oom)
 		return error_nomem(e);
 	at = cursor_make(data->data, data->len);
-	r = damage(entry_decode(&at, out, e), e);
+	r = library_damage(entry_decode(&at, out, e), e);
 	while (!r && *prefix) {
 		size_t n;
 
@@ -286,11 +274,11 @@ static int find_folded(struct view_files *v, const struct oid *dir,
 	int r = tree_iter_open(&it, v->get_tree, v->get_ctx, dir, e);
 
 	if (r)
-		return damage(r, e);
+		return library_damage(r, e);
 	while ((r = tree_iter_next(&it, out, e)) > 0)
 		if (same_folded(out->name, out->name_len, name, len))
 			break;
-	r = damage(r, e);
+	r = library_damage(r, e);
 	if (r > 0) {
 		AUTO_BUF real = BUF_INIT;
 
@@ -528,7 +516,7 @@ static int read_ahead(struct view_dir *d, struct error *e)
 		return error_set(e, ERR_DAMAGED,
 			"library: a tree holds a name that no folder can "
 			"have");
-	return r < 0 ? damage(r, e) : 0;
+	return r < 0 ? library_damage(r, e) : 0;
 }
 
 int view_dir_open(struct view_files *v, const char *path, unsigned mount,
@@ -560,7 +548,7 @@ int view_dir_open(struct view_files *v, const char *path, unsigned mount,
 			out->mounts.items[k] = out->mounts.items[k - 1];
 		out->mounts.items[k] = i;
 	}
-	r = damage(tree_iter_open(&out->it, v->get_tree, v->get_ctx, id, e), e);
+	r = library_damage(tree_iter_open(&out->it, v->get_tree, v->get_ctx, id, e), e);
 	if (r)
 		view_dir_release(out);
 	return r;
