@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""qcow2map.py OURS THEIRS: compares the map that disktool prints with
+"""qcow2map.py OURS THEIRS RAW: compares the map that disktool prints with
 `qemu-img map --output=json`: the same layer wherever a layer holds the bytes,
-and zeros where qemu knows zeros."""
+and zeros where qemu knows zeros. Where only we know them (a cluster that is a
+hole of the image's file; qemu looks for those where it thinks that the file was
+preallocated) RAW, the disk's bytes, has to hold zeros."""
 import json, sys
 
+raw = open(sys.argv[3], "rb")
 theirs = json.load(open(sys.argv[2]))
 ours = []
 for line in open(sys.argv[1]):
@@ -22,7 +25,9 @@ for off, n, kind, layer in ours:
         if t["present"] and t["depth"] != layer:
             sys.exit("layer at %d: %d, qemu says %s" % (max(off, t["start"]), layer, t))
         if t["data"] and not t["zero"] and kind != "data":
-            sys.exit("zeros at %d, qemu says %s" % (max(off, t["start"]), t))
+            raw.seek(max(off, t["start"]))
+            if raw.read(min(end, t["start"] + t["length"]) - raw.tell()).strip(b"\0"):
+                sys.exit("zeros at %d, qemu says %s" % (max(off, t["start"]), t))
         if t["zero"] and kind == "data":
             sys.exit("data at %d, qemu says %s" % (max(off, t["start"]), t))
         checked += 1
