@@ -161,7 +161,7 @@
 /* A named stream that is read into memory as an attribute's value. */
 #define LIMIT_VIEW_STREAM (16 * MIB)
 /* Long attributes of an image that is not imported whose place is remembered
- * (80 bytes and a name each); real ones are rare. */
+ * (120 to 240 bytes and a name each); real ones are rare. */
 #define LIMIT_PEEK_ATTRS 65536
 /* Subvolumes of one volume that are tried as the root. */
 #define LIMIT_VIEW_SUBVOLUMES 1024

@@ -30,17 +30,19 @@ struct volume {
 	size_t cap, n;
 };
 
-/* Where a long attribute was seen, so that its value is found by its id. */
+/* Where a long attribute was seen first, so that its value is found by its
+ * id. */
 struct long_attr {
 	struct oid id;
 	size_t volume;
 	uint64_t node;
-	char *name;
+	char *name; /* NULL: a free slot */
 };
 
 struct peek {
 	struct survey survey;
-	VEC(struct long_attr) longs; /* at most LIMIT_PEEK_ATTRS */
+	struct long_attr *longs; /* a hash table, at most LIMIT_PEEK_ATTRS */
+	size_t longs_cap, nlongs;
 	VEC(struct volume) volumes; /* as the survey's */
 	const struct finding_sink *findings;
 	bool xattrs;
@@ -58,9 +60,9 @@ static void peek_free(void *ctx)
 			v->fs->ops->close(v->fs);
 		free(v->places);
 	}
-	for (size_t i = 0; i < p->longs.len; i++)
-		free(p->longs.items[i].name);
-	vec_release(&p->longs);
+	for (size_t i = 0; i < p->longs_cap; i++)
+		free(p->longs[i].name);
+	free(p->longs);
 	vec_release(&p->volumes);
 	survey_release(&p->survey);
 	free(p);
@@ -259,18 +261,45 @@ static int by_attr(const void *p, const void *q, void *ctx)
 	return strcmp((char *)ctx + x->name, (char *)ctx + y->name);
 }
 
+/* Where it is, or the free slot where it goes. */
+static struct long_attr *long_slot(struct long_attr *t, size_t cap,
+	const struct oid *id)
+{
+	size_t k = (size_t)get_le64(id->b) & (cap - 1);
+
+	while (t[k].name && !oid_equal(&t[k].id, id))
+		k = (k + 1) & (cap - 1);
+	return &t[k];
+}
+
+/* Folders may be listed many times: each value is kept once. */
 static int remember(struct peek *p, size_t volume, const struct fs_node *n,
 	const char *name, const struct oid *id)
 {
-	struct long_attr l = { .id = *id, .volume = volume, .node = n->id };
+	struct long_attr *x;
 
-	if (p->longs.len == LIMIT_PEEK_ATTRS)
+	if ((p->nlongs + 1) * 2 > p->longs_cap) {
+		size_t cap = p->longs_cap ? p->longs_cap * 2 : 64;
+		struct long_attr *fresh = calloc(cap, sizeof(*fresh));
+
+		if (!fresh)
+			return ERR_NOMEM;
+		for (size_t i = 0; i < p->longs_cap; i++)
+			if (p->longs[i].name)
+				*long_slot(fresh, cap, &p->longs[i].id) =
+					p->longs[i];
+		free(p->longs);
+		p->longs = fresh;
+		p->longs_cap = cap;
+	}
+	x = long_slot(p->longs, p->longs_cap, id);
+	if (x->name || p->nlongs == LIMIT_PEEK_ATTRS)
 		return 0;
-	l.name = strdup(name);
-	if (l.name && vec_push(&p->longs, l))
-		return 0;
-	free(l.name);
-	return ERR_NOMEM;
+	*x = (struct long_attr){ *id, volume, n->id, strdup(name) };
+	if (!x->name)
+		return ERR_NOMEM;
+	p->nlongs++;
+	return 0;
 }
 
 struct wanted {
@@ -324,10 +353,9 @@ static int attr_value(void *ctx, const struct xattr *x, struct buf *out,
 	struct wanted w = { .out = out, .e = e };
 	int r;
 
-	for (size_t i = p->longs.len; i-- && !l;)
-		if (oid_equal(&p->longs.items[i].id, &x->id))
-			l = &p->longs.items[i];
-	if (!l)
+	if (p->nlongs)
+		l = long_slot(p->longs, p->longs_cap, &x->id);
+	if (!l || !l->name)
 		return error_set(e, ERR_LIMIT,
 			"over %d long attributes are not looked up",
 			LIMIT_PEEK_ATTRS);
