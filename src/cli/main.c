@@ -13,6 +13,7 @@
 #include "base/vec.h"
 #include "cli/cli.h"
 #include "cli/help.h"
+#include "os/heap.h"
 
 #ifndef STRATA_VERSION
 #error "the build defines STRATA_VERSION"
@@ -451,6 +452,7 @@ int main(int argc, char **argv)
 	struct rlimit nofile;
 	int r;
 
+	heap_tune();
 	c.color = isatty(1) && !getenv("NO_COLOR");
 	c.progress.cancel = &cancelled;
 	r = parse(&p, argc, argv);

@@ -5,10 +5,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/magic.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 #include "base/buf.h"
 #include "base/checked.h"
@@ -40,6 +43,7 @@ void sink_close(struct sink *s)
 struct file_sink {
 	struct sink s;
 	int fd;
+	atomic_bool reserve; /* room is asked for before a long write */
 	bool device;
 	uint64_t device_size;
 	char *path, *tmp; /* tmp is NULL for a device and after commit */
@@ -65,11 +69,31 @@ static int write_all(int fd, const void *buf, size_t len, uint64_t off,
 	return 0;
 }
 
+/* ext4 books every page of a write by itself until it gives it a place; room
+ * that was asked for before costs a third less, and is in one piece. What
+ * fails here is told by the write. */
+#define RESERVE_MIN (256 * 1024)
+
+static void reserve(struct file_sink *f, size_t len, uint64_t off)
+{
+	if (len >= RESERVE_MIN && atomic_load(&f->reserve) &&
+		fallocate(f->fd, FALLOC_FL_KEEP_SIZE, (off_t)off, (off_t)len))
+		atomic_store(&f->reserve, false);
+}
+
+static bool wants_reserve(int fd)
+{
+	struct statfs fs;
+
+	return !fstatfs(fd, &fs) && fs.f_type == EXT4_SUPER_MAGIC;
+}
+
 static int file_pwrite(struct sink *s, const void *buf, size_t len,
 	uint64_t off, struct error *e)
 {
 	struct file_sink *f = (struct file_sink *)s;
 
+	reserve(f, len, off);
 	return write_all(f->fd, buf, len, off, f->path, e);
 }
 
@@ -179,6 +203,7 @@ int sink_file_create(const char *path, struct sink **out, struct error *e)
 		umask(mask);
 		fchmod(f->fd, 0666 & ~mask);
 	}
+	atomic_store(&f->reserve, wants_reserve(f->fd));
 	*out = steal_ptr(owner);
 	return 0;
 }

@@ -19,7 +19,7 @@ struct sink_ops {
 		struct error *e);
 	/* The final size: cuts or extends. */
 	int (*truncate)(struct sink *s, uint64_t size, struct error *e);
-	/* Makes it durable and, for a file, gives it its final name. */
+	/* Complete: a file gets its final name, a device is flushed. */
 	int (*commit)(struct sink *s, struct error *e);
 	/* Frees; without commit nothing is left behind. */
 	void (*close)(struct sink *s);

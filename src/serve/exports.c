@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "serve/exports.h"
 
-#include <malloc.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,16 +43,6 @@ uint64_t exports_default_cache(void)
 		!u64_mul((uint64_t)pages, (uint64_t)size, &all))
 		return 64 * MIB;
 	return u64_max(64 * MIB, u64_min(all / 8, 1 * GIB));
-}
-
-/* Frames from the heaps of threads, which grow in large steps, and not from
- * maps of their own: a fifth of the processor time of a copy over NBD is the
- * kernel's, for maps and page faults (1.50 s to 1.30 s where the cache turns
- * over). */
-void exports_tune_memory(void)
-{
-	mallopt(M_TOP_PAD, 4 * MIB);
-	mallopt(M_MMAP_THRESHOLD, 32 * MIB);
 }
 
 /* Opens the library and resolves the default export. */
@@ -101,7 +90,6 @@ int exports_open(const struct exports_options *opt, struct exports **out,
 
 	if (!x)
 		return error_nomem(e);
-	exports_tune_memory();
 	pthread_mutex_init(&x->lock, NULL);
 	r = open_library(opt, &x->lib, &x->commit, &disk, e);
 	if (!r) {

@@ -73,8 +73,5 @@ const char *exports_default(const struct exports *x);
 
 /* What cache = 0 stands for. */
 uint64_t exports_default_cache(void);
-/* Tunes malloc for a process that keeps a large cache of frames of about a
- * megabyte. Not for a process that does other things. */
-void exports_tune_memory(void);
 
 #endif

@@ -223,7 +223,6 @@ static int serve(struct server *s)
 	int r;
 
 	/* Threads are of this process, behind the fork. */
-	exports_tune_memory();
 	keeper = keeper_start(s->lib);
 	if (!prefetch_start(0, &p, NULL))
 		s->nodes.prefetch = p;

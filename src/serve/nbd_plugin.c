@@ -9,6 +9,7 @@
 #include <string.h>
 #include "base/checked.h"
 #include "base/limits.h"
+#include "os/heap.h"
 #include "serve/exports.h"
 
 /* Requests run in parallel: nothing below has state of one client. */
@@ -129,8 +130,10 @@ static int plugin_get_ready(void)
 static int plugin_after_fork(void)
 {
 	struct error e = { 0 };
-	int r = exports_open(&opt, &exports, &e);
+	int r;
 
+	heap_tune();
+	r = exports_open(&opt, &exports, &e);
 	return r ? failed(&e, r) : 0;
 }
 
