@@ -7,26 +7,39 @@
 #define WINDOW (2u * 1024 * 1024)
 _Static_assert(WINDOW >= 2 * CDC_MAX, "a window holds more than one chunk");
 
-static int put_chunk(struct writer *w, struct packer *p, const uint8_t *data,
-	size_t n, struct buf *list, struct error *e)
+static int put_chunk(struct packer *p, const uint8_t *data, size_t n,
+	const struct oid *id, struct buf *list, struct error *e)
 {
-	struct oid id;
-
-	sha256(data, n, &id);
-	chunklist_add(list, &id, (uint32_t)n);
-	if (list->oom)
-		return error_nomem(e);
-	return writer_claim(w, SPACE_CONTENT, &id)
-		       ? packer_add(p, OBJ_BLOB, &id, data, n, e)
-		       : 0;
+	chunklist_add(list, id, (uint32_t)n);
+	return list->oom ? error_nomem(e) : packer_put_known(p, data, n, id, e);
 }
 
-int chunk_memory(struct writer *w, struct packer *p, const uint8_t *data,
-	size_t len, struct buf *list, struct error *e)
+/* Cuts and stores one chunk, or two, which are hashed in the time of one.
+ * whole: nothing follows the len bytes. */
+static int put_chunks(struct packer *p, const uint8_t *data, size_t len,
+	bool whole, struct buf *list, size_t *out_len, struct error *e)
+{
+	size_t n = cdc_cut(data, len), m = 0;
+	struct oid id, next;
+	int r;
+
+	if (n < len && (whole || len - n >= CDC_MAX)) {
+		m = cdc_cut(data + n, len - n);
+		sha256_two(data, n, data + n, m, &id, &next);
+	} else {
+		sha256(data, n, &id);
+	}
+	*out_len = n + m;
+	r = put_chunk(p, data, n, &id, list, e);
+	return r || !m ? r : put_chunk(p, data + n, m, &next, list, e);
+}
+
+int chunk_memory(struct packer *p, const uint8_t *data, size_t len,
+	struct buf *list, struct error *e)
 {
 	while (len) {
-		size_t n = cdc_cut(data, len);
-		int r = put_chunk(w, p, data, n, list, e);
+		size_t n;
+		int r = put_chunks(p, data, len, true, list, &n, e);
 
 		if (r)
 			return r;
@@ -36,9 +49,9 @@ int chunk_memory(struct writer *w, struct packer *p, const uint8_t *data,
 	return 0;
 }
 
-int chunk_stream(struct writer *w, struct packer *p, chunker_read_fn read,
-	void *ctx, uint64_t off, uint64_t len, struct buf *scratch,
-	struct buf *list, struct error *e)
+int chunk_stream(struct packer *p, chunker_read_fn read, void *ctx,
+	uint64_t off, uint64_t len, struct buf *scratch, struct buf *list,
+	struct error *e)
 {
 	size_t have = 0, used = 0;
 	int r;
@@ -63,9 +76,10 @@ int chunk_stream(struct writer *w, struct packer *p, chunker_read_fn read,
 			len -= n;
 		}
 		{
-			size_t n = cdc_cut(scratch->data + used, have - used);
+			size_t n;
 
-			r = put_chunk(w, p, scratch->data + used, n, list, e);
+			r = put_chunks(p, scratch->data + used, have - used,
+				!len, list, &n, e);
 			if (r)
 				return r;
 			used += n;
@@ -74,16 +88,15 @@ int chunk_stream(struct writer *w, struct packer *p, chunker_read_fn read,
 	return 0;
 }
 
-static int put_segments(struct writer *w, struct packer *p,
-	chunker_read_fn read, void *ctx, uint64_t size, struct buf *scratch,
-	struct buf *list, struct error *e)
+static int put_segments(struct packer *p, chunker_read_fn read, void *ctx,
+	uint64_t size, struct buf *scratch, struct buf *list, struct error *e)
 {
 	AUTO_BUF seg = BUF_INIT;
 	int r = 0;
 
 	if (size <= CDC_SEGMENT) {
 		chunklist_begin(list, false);
-		return chunk_stream(w, p, read, ctx, 0, size, scratch, list, e);
+		return chunk_stream(p, read, ctx, 0, size, scratch, list, e);
 	}
 	chunklist_begin(list, true);
 	for (uint64_t at = 0; at < size && !r; at += CDC_SEGMENT) {
@@ -91,7 +104,7 @@ static int put_segments(struct writer *w, struct packer *p,
 		struct oid id;
 
 		chunklist_begin(&seg, false);
-		r = chunk_stream(w, p, read, ctx, at, n, scratch, &seg, e);
+		r = chunk_stream(p, read, ctx, at, n, scratch, &seg, e);
 		if (!r && seg.oom)
 			r = error_nomem(e);
 		if (!r)
@@ -139,7 +152,7 @@ int store_blob_stream(struct writer *w, struct packer *p, chunker_read_fn read,
 	sha256_free(h);
 	if (r || !store || !writer_claim(w, SPACE_CONTENT, out))
 		return r;
-	r = put_segments(w, p, read, ctx, size, &buf, &list, e);
+	r = put_segments(p, read, ctx, size, &buf, &list, e);
 	if (!r && list.oom)
 		r = error_nomem(e);
 	return r ? r

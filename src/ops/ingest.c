@@ -259,7 +259,7 @@ static int do_job(struct ingest_worker *w, struct job *j, struct error *e)
 		if (!r && !vec_push(&j->out, *p))
 			r = error_nomem(e);
 	}
-	return r;
+	return r ? r : ingest_settle(w, e);
 }
 
 /* --- laying out --- */
@@ -683,6 +683,8 @@ static void *run_rest(void *arg)
 			break;
 		for (; i < end && !r; i++)
 			r = rest_one(t, &w, i, &e);
+		if (!r)
+			r = ingest_settle(&w, &e);
 		while (!r && (r = ingest_help(&w, &e)) > 0)
 			r = 0;
 		if (!r)

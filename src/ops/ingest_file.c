@@ -51,6 +51,7 @@ void ingest_worker_release(struct ingest_worker *w)
 	sha256_free(w->sha);
 	buf_release(&w->data);
 	buf_release(&w->scratch);
+	buf_release(&w->held);
 	digest_acc_release(&w->digest);
 	for (size_t i = 0; w->gains && i < w->in->args->ndisks; i++)
 		digest_acc_release(&w->gains[i]);
@@ -165,12 +166,43 @@ static int put_slack(struct ingest_worker *w, struct cut_file *f,
 	return ok ? 0 : error_nomem(e);
 }
 
+/* Stores a small file's content, whose hash is known. */
+static int put_small(struct ingest_worker *w, struct cut_file *f,
+	const uint8_t *data, struct error *e)
+{
+	struct writer *wr = w->in->args->writer;
+	size_t size = (size_t)f->size;
+	int r;
+
+	f->flags |= CUT_HASHED;
+	if (!writer_claim(wr, SPACE_CONTENT, &f->hash))
+		return 0;
+	if (size <= BLOB_WHOLE_MAX)
+		return packer_add(w->packer, OBJ_BLOB, &f->hash, data, size, e);
+	chunklist_begin(&w->scratch, false);
+	r = chunk_memory(w->packer, data, size, &w->scratch, e);
+	return r ? r
+		 : packer_add(w->packer, OBJ_CHUNKS, &f->hash, w->scratch.data,
+			   w->scratch.len, e);
+}
+
+int ingest_settle(struct ingest_worker *w, struct error *e)
+{
+	struct cut_file *f = w->waiting;
+
+	if (!f)
+		return 0;
+	w->waiting = NULL;
+	sha256(w->held.data, (size_t)f->size, &f->hash);
+	return put_small(w, f, w->held.data, e);
+}
+
 static int small_file(struct ingest_worker *w, struct cut_file *f,
 	struct error *e)
 {
-	struct writer *wr = w->in->args->writer;
 	bool claimed = f->flags & CUT_CLAIMED;
 	size_t size = (size_t)f->size, slack = slack_len(w->in->cut, f);
+	struct cut_file *o = w->waiting;
 	int r;
 
 	buf_clear(&w->data);
@@ -181,18 +213,19 @@ static int small_file(struct ingest_worker *w, struct cut_file *f,
 		r = put_slack(w, f, w->data.data + size, slack, e);
 	if (r)
 		return r;
-	sha256(w->data.data, size, &f->hash);
-	f->flags |= CUT_HASHED;
-	if (!writer_claim(wr, SPACE_CONTENT, &f->hash))
+	if (!o) {
+		struct buf b = w->held;
+
+		w->held = w->data;
+		w->data = b;
+		w->waiting = f;
 		return 0;
-	if (size <= BLOB_WHOLE_MAX)
-		return packer_add(w->packer, OBJ_BLOB, &f->hash, w->data.data,
-			size, e);
-	chunklist_begin(&w->scratch, false);
-	r = chunk_memory(wr, w->packer, w->data.data, size, &w->scratch, e);
-	return r ? r
-		 : packer_add(w->packer, OBJ_CHUNKS, &f->hash, w->scratch.data,
-			   w->scratch.len, e);
+	}
+	w->waiting = NULL;
+	sha256_two(w->held.data, (size_t)o->size, w->data.data, size, &o->hash,
+		&f->hash);
+	r = put_small(w, o, w->held.data, e);
+	return r ? r : put_small(w, f, w->data.data, e);
 }
 
 struct file_reader {
@@ -308,7 +341,7 @@ int ingest_help(struct ingest_worker *w, struct error *e)
 	off = i * CDC_SEGMENT;
 	n = u64_min(CDC_SEGMENT, l->file->size - off);
 	chunklist_begin(&w->scratch, false);
-	r = chunk_stream(in->args->writer, w->packer, read_for_chunks, &fr, off,
+	r = chunk_stream(w->packer, read_for_chunks, &fr, off,
 		n, &w->data, &w->scratch, e);
 	if (!r && l->segments == 1)
 		r = packer_add(w->packer, OBJ_CHUNKS, &l->file->hash,

@@ -36,6 +36,10 @@ struct ingest_worker {
 	struct packer *packer;
 	struct sha256 *sha;
 	struct buf data, scratch;
+	/* a small file that was read and waits for the next one, since two are
+	 * hashed in the time of one */
+	struct cut_file *waiting;
+	struct buf held;
 	struct digest_acc digest; /* of the swept disk */
 	struct digest_acc *gains; /* of a change: one a disk, else NULL */
 };
@@ -55,8 +59,11 @@ int ingest_digest(struct ingest_worker *w, uint32_t disk, const uint8_t *data,
 
 /* Reads, hashes and stores a file by its extents. claimed: its bytes on the
  * swept disk count for the digest. A large one may be left to be chunked by
- * ingest_help. */
+ * ingest_help, a small one to ingest_settle. */
 int ingest_file(struct ingest_worker *w, struct cut_file *f, struct error *e);
+/* Hashes and stores the file that still waits: before what the worker did is
+ * said to be done. */
+int ingest_settle(struct ingest_worker *w, struct error *e);
 
 /* Chunks one segment of some large file: 1, or 0 where there is none to take.
  */

@@ -13,14 +13,23 @@ static int raw_run(struct packer *p, const uint8_t *data, size_t len,
 	int r = 0;
 
 	while (len && !r) {
-		size_t n = cdc_cut(data, len);
-		struct oid id;
+		size_t n[2] = { cdc_cut(data, len), 0 };
+		struct oid id[2];
 
-		r = packer_put_blob(p, data, n, &id, e);
-		if (!r)
-			r = fn(ctx, false, n, &id, e);
-		data += n;
-		len -= n;
+		if (len > n[0]) { /* two are hashed in the time of one */
+			n[1] = cdc_cut(data + n[0], len - n[0]);
+			sha256_two(data, n[0], data + n[0], n[1], &id[0],
+				&id[1]);
+		} else {
+			sha256(data, n[0], &id[0]);
+		}
+		for (int i = 0; i < 2 && n[i] && !r; i++) {
+			r = packer_put_known(p, data, n[i], &id[i], e);
+			if (!r)
+				r = fn(ctx, false, n[i], &id[i], e);
+			data += n[i];
+			len -= n[i];
+		}
 	}
 	return r;
 }

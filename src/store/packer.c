@@ -149,11 +149,17 @@ int packer_put_record(struct packer *p, enum object_kind kind, const void *data,
 		       : 0;
 }
 
+int packer_put_known(struct packer *p, const void *data, size_t len,
+	const struct oid *id, struct error *e)
+{
+	return len && writer_claim(p->w, SPACE_CONTENT, id)
+		       ? packer_add(p, OBJ_BLOB, id, data, len, e)
+		       : 0;
+}
+
 int packer_put_blob(struct packer *p, const void *data, size_t len,
 	struct oid *out, struct error *e)
 {
 	sha256(data, len, out);
-	return len && writer_claim(p->w, SPACE_CONTENT, out)
-		       ? packer_add(p, OBJ_BLOB, out, data, len, e)
-		       : 0;
+	return packer_put_known(p, data, len, out, e);
 }

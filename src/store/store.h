@@ -142,6 +142,9 @@ int packer_put_record(struct packer *p, enum object_kind kind,
  * the empty blob. */
 int packer_put_blob(struct packer *p, const void *data, size_t len,
 	struct oid *out, struct error *e);
+/* The same where the hash is known. */
+int packer_put_known(struct packer *p, const void *data, size_t len,
+	const struct oid *id, struct error *e);
 
 struct writer_stats {
 	uint64_t new_objects, new_blobs, new_bytes; /* before compression */
