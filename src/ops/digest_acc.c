@@ -2,6 +2,7 @@
 #include "ops/digest_acc.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include "base/checked.h"
 
 #define BLOCK DISK_DIGEST_BLOCK
@@ -13,20 +14,56 @@ static bool note(struct digest_acc *a, uint64_t block)
 	       vec_push(&a->edges, block);
 }
 
+/* Goes on with the open block; how many bytes of the piece it took. */
+static size_t go_on(struct digest_acc *a, uint64_t disk_size,
+	const uint8_t *data, size_t len, uint64_t off)
+{
+	size_t n = size_min(len, BLOCK - a->open_len);
+
+	if (!a->open_len || off != a->open_at + a->open_len)
+		return 0;
+	memcpy(a->open + a->open_len, data, n);
+	a->open_len += n;
+	if (a->open_len == BLOCK || off + n == disk_size) {
+		disk_digest_add(&a->sum, a->open, a->open_len, a->open_at);
+		a->open_len = 0;
+	}
+	return n;
+}
+
+/* The rest of it comes elsewhere, if at all. */
+static bool give_up_open(struct digest_acc *a)
+{
+	bool ok = !a->open_len || note(a, a->open_at / BLOCK);
+
+	a->open_len = 0;
+	return ok;
+}
+
 int digest_acc_add(struct digest_acc *a, uint64_t disk_size,
 	const uint8_t *data, size_t len, uint64_t off, struct error *e)
 {
-	uint64_t end = off + len;
-	uint64_t from = round_up(off, BLOCK);
-	uint64_t to = end == disk_size ? end : round_down(end, BLOCK);
+	size_t n = go_on(a, disk_size, data, len, off);
+	uint64_t end = off + len, from, to;
 
+	data += n;
+	off += n;
+	if (off == end)
+		return 0;
+	from = round_up(off, BLOCK);
+	to = end == disk_size ? end : round_down(end, BLOCK);
 	if (from != off && !note(a, off / BLOCK))
-		return error_nomem(e);
-	if (to != end && to >= from && !note(a, end / BLOCK))
 		return error_nomem(e);
 	if (to > from)
 		disk_digest_add(&a->sum, data + (from - off),
 			(size_t)(to - from), from);
+	if (to != end && to >= from) {
+		if (!give_up_open(a))
+			return error_nomem(e);
+		a->open_at = to;
+		a->open_len = (size_t)(end - to);
+		memcpy(a->open, data + (to - off), a->open_len);
+	}
 	return 0;
 }
 
@@ -69,6 +106,8 @@ int digest_acc_merge(struct digest_acc *a, const struct digest_acc *other,
 	struct error *e)
 {
 	disk_digest_merge(&a->sum, &other->sum);
+	if (other->open_len && !note(a, other->open_at / BLOCK))
+		return error_nomem(e);
 	for (size_t i = 0; i < other->edges.len; i++)
 		if (!vec_push(&a->edges, other->edges.items[i]))
 			return error_nomem(e);
@@ -85,6 +124,8 @@ static int by_number(const void *a, const void *b)
 int digest_acc_finish(struct digest_acc *a, struct source *disk,
 	struct error *e)
 {
+	if (!give_up_open(a))
+		return error_nomem(e);
 	if (a->edges.len)
 		qsort(a->edges.items, a->edges.len, sizeof(uint64_t),
 			by_number);

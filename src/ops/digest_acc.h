@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The disk digest of bytes that come in pieces, in any order. Blocks that a
- * piece holds as a whole are added at once; those that it holds in part are
- * noted, and read by themselves at the end. With files and partitions at
- * multiples of 4 KiB there are next to none. */
+ * piece holds as a whole are added at once, and so is one that pieces in a row
+ * make up; of others that are seen in part the number is noted, and they are
+ * read by themselves at the end. */
 #ifndef STRATA_OPS_DIGEST_ACC_H
 #define STRATA_OPS_DIGEST_ACC_H
 
@@ -13,6 +13,10 @@
 struct digest_acc {
 	struct disk_digest sum;
 	VEC(uint64_t) edges; /* numbers of blocks seen in part */
+	/* the first bytes of the block where the last piece ended */
+	uint64_t open_at;
+	size_t open_len;
+	uint8_t open[DISK_DIGEST_BLOCK];
 };
 
 /* Adds a piece that stands at off of a disk of disk_size bytes. Pieces must
