@@ -12,6 +12,12 @@
 #include "ops/verify.h"
 #include "store/frame.h"
 
+/* A frame that cannot be read, and the item that says so. */
+struct bad_frame {
+	uint64_t frame;
+	size_t item;
+};
+
 struct check {
 	struct library *l;
 	const struct check_args *a;
@@ -22,6 +28,7 @@ struct check {
 	bool have_index_item;
 	pthread_mutex_t lock; /* in the scan: guards out and what follows */
 	uint64_t *found;      /* positions whose object was in its frame */
+	VEC(struct bad_frame) bad;
 	uint64_t total;
 	time_t told;
 };
@@ -74,17 +81,18 @@ static int check_indexes(struct check *k)
 	return r;
 }
 
-/* A pack that is gone takes all its objects along. */
-static int blame_pack(struct check *k, size_t pack, size_t item)
+/* Packs that are gone take all their objects along. items: of each pack, the
+ * item that says so, plus 1. */
+static int blame_packs(struct check *k, const size_t *items)
 {
 	int r = 0;
 
 	for (uint64_t i = 0; i < census_count(k->c) && !r; i++) {
 		struct census_entry x;
 
-		if (census_at(k->c, i, &x) && x.pack == pack)
-			r = damage_blame(&k->out->damage, item, x.space, &x.id,
-				k->e);
+		if (census_at(k->c, i, &x) && items[x.pack])
+			r = damage_blame(&k->out->damage, items[x.pack] - 1,
+				x.space, &x.id, k->e);
 	}
 	return r;
 }
@@ -100,7 +108,9 @@ static int check_packs(struct check *k)
 {
 	size_t n;
 	const struct census_pack *p = census_packs(k->c, &n);
-	int r = 0;
+	AUTO_FREE size_t *gone = calloc(n + 1, sizeof(*gone));
+	bool any = false;
+	int r = gone ? 0 : error_nomem(k->e);
 
 	k->out->packs = n;
 	for (size_t i = 0; i < n && !r; i++) {
@@ -117,9 +127,13 @@ static int check_packs(struct check *k)
 			code == ERR_NOTFOUND ? "the pack is missing"
 					     : short_why(&why),
 			&item);
-		if (!r && code == ERR_NOTFOUND)
-			r = blame_pack(k, i, item);
+		if (!r && code == ERR_NOTFOUND) {
+			gone[i] = item + 1;
+			any = true;
+		}
 	}
+	if (!r && any)
+		r = blame_packs(k, gone);
 	return r ? r
 		 : census_orphans(k->c, count_orphan, &k->out->orphans, k->e);
 }
@@ -307,15 +321,8 @@ static int on_frame(void *ctx, unsigned thread ATTR_UNUSED,
 			hex_encode(p[f->at.pack].id, 16, hex), f->at.off);
 		r = damage_add(&k->out->damage, where,
 			what ? what + 2 : f->why->msg, &n, e);
-		for (uint64_t i = 0; i < census_count(k->c) && !r; i++) {
-			struct census_entry x;
-
-			if (!census_at(k->c, i, &x) || x.frame != f->frame)
-				continue;
-			bit_set(k->found, i);
-			r = damage_blame(&k->out->damage, n, x.space, &x.id,
-				e);
-		}
+		if (!r && !vec_push(&k->bad, (struct bad_frame){ f->frame, n }))
+			r = error_nomem(e);
 	}
 	pthread_mutex_unlock(&k->lock);
 	if (r || f->code)
@@ -331,6 +338,39 @@ static int on_frame(void *ctx, unsigned thread ATTR_UNUSED,
 		pthread_mutex_lock(&k->lock);
 		r = damage_add(&k->out->damage, where, why.msg, NULL, e);
 		pthread_mutex_unlock(&k->lock);
+	}
+	return r;
+}
+
+static int by_frame(const void *a, const void *b)
+{
+	const struct bad_frame *x = a, *y = b;
+
+	return (x->frame > y->frame) - (x->frame < y->frame);
+}
+
+/* What stood in frames that cannot be read. */
+static int blame_frames(struct check *k)
+{
+	int r = 0;
+
+	if (!k->bad.len)
+		return 0;
+	qsort(k->bad.items, k->bad.len, sizeof(struct bad_frame), by_frame);
+	for (uint64_t i = 0; i < census_count(k->c) && !r; i++) {
+		struct bad_frame want, *b;
+		struct census_entry x;
+
+		if (!census_at(k->c, i, &x))
+			continue;
+		want.frame = x.frame;
+		b = bsearch(&want, k->bad.items, k->bad.len,
+			sizeof(struct bad_frame), by_frame);
+		if (!b)
+			continue;
+		bit_set(k->found, i);
+		r = damage_blame(&k->out->damage, b->item, x.space, &x.id,
+			k->e);
 	}
 	return r;
 }
@@ -499,6 +539,8 @@ static int read_data(struct check *k, const uint64_t *marked)
 			k->total += f.raw_len;
 	}
 	r = census_scan(k->c, want, threads, on_frame, k, k->e);
+	if (!r)
+		r = blame_frames(k);
 	if (!r && !want)
 		r = check_gaps(k);
 	if (!r)
@@ -558,6 +600,7 @@ int ops_check(struct library *l, const struct check_args *a,
 	r = check_locked(&k);
 	pthread_mutex_destroy(&k.lock);
 	free(k.found);
+	vec_release(&k.bad);
 	if (lock >= 0)
 		l->be->ops->unlock(l->be, "locks/packs", lock, false);
 	if (r)

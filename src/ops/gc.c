@@ -61,15 +61,12 @@ static int on_age(void *ctx, const char *name, uint64_t size ATTR_UNUSED,
 	int64_t mtime)
 {
 	struct ages *a = ctx;
-	size_t n;
-	const struct census_pack *p = census_packs(a->g->c, &n);
 	uint8_t id[16];
+	size_t at;
 
-	if (strlen(name) < 32 || !hex_decode(name, 16, id))
-		return 0;
-	for (size_t i = 0; i < n; i++)
-		if (!memcmp(p[i].id, id, 16))
-			a->g->young[i] = mtime > a->oldest;
+	if (strlen(name) >= 32 && hex_decode(name, 16, id) &&
+		census_pack_find(a->g->c, id, &at))
+		a->g->young[at] = mtime > a->oldest;
 	return 0;
 }
 
@@ -163,25 +160,29 @@ static int choose(struct gc *g)
 
 /* --- what is condemned --- */
 
-static int key_cmp(const void *a, const void *b)
+static int next_dropped(void *ctx, uint8_t key[CONDEMNED_KEY])
 {
-	return memcmp(a, b, CONDEMNED_KEY);
+	enum object_space space;
+	struct oid id;
+
+	if (!census_order_next(ctx, &space, &id))
+		return 0;
+	key[0] = (uint8_t)space;
+	memcpy(key + 1, id.b, 32);
+	return 1;
 }
 
-static int make_keys(struct gc *g, struct buf *out)
+/* Publishes g->drop as a list. */
+static int publish(struct gc *g, const struct lease_names *held, char name[64])
 {
-	for (uint64_t i = 0; i < census_count(g->c); i++) {
-		struct census_entry x;
+	struct census_order o;
+	int r = census_order_start(&o, g->c, g->drop, g->e);
 
-		if (!bit_get(g->drop, i) || !census_at(g->c, i, &x))
-			continue;
-		buf_addch(out, (char)x.space);
-		buf_add(out, x.id.b, 32);
-	}
-	if (out->oom)
-		return error_nomem(g->e);
-	qsort(out->data, out->len / CONDEMNED_KEY, CONDEMNED_KEY, key_cmp);
-	return 0;
+	if (r)
+		return r;
+	r = condemned_publish(g->l->be, next_dropped, &o, held, name, g->e);
+	census_order_end(&o);
+	return r;
 }
 
 static uint64_t still_held(const struct lease_names *then,
@@ -218,8 +219,9 @@ static int resume(struct gc *g, bool *out_ready)
 		return r;
 	n = g->list.held_unknown ? now.len : still_held(&g->list.held, &now);
 	if (g->list.held_unknown && n && !g->a->dry_run)
-		r = condemned_publish(g->l->be, g->list.keys, g->list.nkeys,
-			&now, g->list.name, g->e);
+		r = condemned_publish(g->l->be, condemned_next,
+			&(struct condemned_keys){ &g->list, 0 }, &now,
+			g->list.name, g->e);
 	lease_names_release(&now);
 	*out_ready = !n;
 	return r || !n ? r : defer(g, n);
@@ -231,19 +233,14 @@ static int condemn(struct gc *g, bool *out_ready, bool *out_again)
 {
 	struct lease_names now = { 0 };
 	AUTO_ROOTS again = { 0 };
-	AUTO_BUF keys = BUF_INIT;
 	char name[64] = "";
-	int r = make_keys(g, &keys);
+	int r = publish(g, NULL, name);
 
 	*out_ready = *out_again = false;
 	if (!r)
-		r = condemned_publish(g->l->be, keys.data,
-			keys.len / CONDEMNED_KEY, NULL, name, g->e);
-	if (!r)
 		r = lease_list(g->l->be, &now, g->e);
 	if (!r && now.len)
-		r = condemned_publish(g->l->be, keys.data,
-			keys.len / CONDEMNED_KEY, &now, name, g->e);
+		r = publish(g, &now, name);
 	if (!r && !now.len)
 		r = roots_read_pinned(g->l, library_now(), &again, g->e);
 	if (!r)

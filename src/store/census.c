@@ -19,6 +19,8 @@ struct census {
 	struct census_map *map;
 	uint64_t count, frames;
 	VEC(struct census_pack) packs;
+	uint32_t *slots; /* packs by id: number + 1, 0 is free */
+	size_t mask;
 };
 
 void census_close(struct census *c)
@@ -28,27 +30,61 @@ void census_close(struct census *c)
 	for (size_t i = 0; c->map && i < c->sn->n; i++)
 		free(c->map[i].packs);
 	free(c->map);
+	free(c->slots);
 	vec_release(&c->packs);
 	snapshot_unref(c->s, c->sn);
 	free(c);
+}
+
+static uint32_t *pack_slot(const struct census *c, const uint8_t id[16])
+{
+	size_t k = (size_t)get_le64(id) & c->mask;
+
+	while (c->slots[k] &&
+		memcmp(c->packs.items[c->slots[k] - 1].id, id, 16) != 0)
+		k = (k + 1) & c->mask;
+	return &c->slots[k];
+}
+
+bool census_pack_find(const struct census *c, const uint8_t id[16],
+	size_t *out)
+{
+	uint32_t n = *pack_slot(c, id);
+
+	if (n)
+		*out = n - 1;
+	return n;
+}
+
+/* Room for every pack of every index, twice. */
+static int make_slots(struct census *c, struct error *e)
+{
+	uint64_t n = 0;
+	size_t cap = 16;
+
+	for (size_t i = 0; i < c->sn->n; i++)
+		n += c->sn->ix[i].npacks;
+	if (n > UINT32_MAX / 2)
+		return error_set(e, ERR_LIMIT, "library: over 2^31 packs");
+	while (cap < 2 * n)
+		cap *= 2;
+	c->slots = calloc(cap, sizeof(*c->slots));
+	c->mask = cap - 1;
+	return c->slots ? 0 : error_nomem(e);
 }
 
 static int add_packs(struct census *c, size_t i, struct error *e)
 {
 	const struct index *ix = &c->sn->ix[i];
 	struct census_map *m = &c->map[i];
-	size_t before = c->packs.len;
 
 	m->packs = calloc(ix->npacks + (size_t)1, sizeof(*m->packs));
 	if (!m->packs)
 		return error_nomem(e);
 	for (uint32_t p = 0; p < ix->npacks; p++) {
-		size_t k;
+		uint32_t *slot = pack_slot(c, ix->packs[p].id);
 
-		for (k = 0; k < before; k++)
-			if (!memcmp(c->packs.items[k].id, ix->packs[p].id, 16))
-				break;
-		if (k == before) {
+		if (!*slot) {
 			struct census_pack x = {
 				.size = le64_get(ix->packs[p].size),
 				.frames = le32_get(ix->packs[p].frames),
@@ -57,11 +93,11 @@ static int add_packs(struct census *c, size_t i, struct error *e)
 			};
 
 			memcpy(x.id, ix->packs[p].id, 16);
-			k = c->packs.len;
 			if (!vec_push(&c->packs, x))
 				return error_nomem(e);
+			*slot = (uint32_t)c->packs.len;
 		}
-		m->packs[p] = k;
+		m->packs[p] = *slot - 1;
 	}
 	for (uint32_t f = 0; f < ix->nframes; f++) {
 		uint32_t p = le32_get(ix->frames[f].pack);
@@ -93,6 +129,8 @@ int census_open(struct store *s, struct census **out, struct error *e)
 	c->map = calloc(c->sn->n + 1, sizeof(*c->map));
 	if (!c->map)
 		r = error_nomem(e);
+	if (!r)
+		r = make_slots(c, e);
 	for (size_t i = 0; i < c->sn->n && !r; i++) {
 		for (int k = 0; k < 2; k++) {
 			c->map[i].base[k] = c->count;
@@ -221,6 +259,59 @@ bool census_frame_at(const struct census *c, uint64_t frame,
 	return false;
 }
 
+int census_order_start(struct census_order *o, const struct census *c,
+	const uint64_t *bits, struct error *e)
+{
+	*o = (struct census_order){ .c = c, .bits = bits,
+		.at = calloc(c->sn->n + 1, sizeof(*o->at)) };
+	return o->at ? 0 : error_nomem(e);
+}
+
+void census_order_end(struct census_order *o)
+{
+	free(o->at);
+	o->at = NULL;
+}
+
+/* The id at the next set bit of an index file's section; NULL: there is none. */
+static const uint8_t *order_head(struct census_order *o, size_t i)
+{
+	const struct index_section *s = &o->c->sn->ix[i].sec[o->space];
+	uint64_t base = o->c->map[i].base[o->space];
+
+	while (o->at[i] < s->n && !bit_get(o->bits, base + o->at[i]))
+		o->at[i]++;
+	return o->at[i] < s->n ? s->ids + 32 * o->at[i] : NULL;
+}
+
+int census_order_next(struct census_order *o, enum object_space *out_space,
+	struct oid *out_id)
+{
+	for (;;) {
+		const uint8_t *least = NULL;
+		size_t from = 0;
+
+		for (size_t i = 0; i < o->c->sn->n; i++) {
+			const uint8_t *id = order_head(o, i);
+
+			if (id && (!least || memcmp(id, least, 32) < 0)) {
+				least = id;
+				from = i;
+			}
+		}
+		if (least) {
+			memcpy(out_id->b, least, 32);
+			*out_space = o->space;
+			o->at[from]++;
+			return 1;
+		}
+		if (o->space == SPACE_RECORD)
+			return 0;
+		o->space = SPACE_RECORD;
+		memset(o->at, 0, o->c->sn->n * sizeof(*o->at));
+	}
+}
+
 uint64_t *census_bits(uint64_t n)
 {
 	return calloc((size_t)(n / 64 + 1), sizeof(uint64_t));
@@ -275,13 +366,12 @@ static int orphan_one(void *ctx, const char *name, uint64_t size,
 {
 	struct orphans *o = ctx;
 	uint8_t id[16];
+	size_t at;
 
 	if (strlen(name) != 37 || strcmp(name + 32, ".pack") ||
-		!hex_decode(name, 16, id))
+		!hex_decode(name, 16, id) ||
+		census_pack_find(o->c, id, &at))
 		return 0;
-	for (size_t i = 0; i < o->c->packs.len; i++)
-		if (!memcmp(o->c->packs.items[i].id, id, 16))
-			return 0;
 	return o->fn(o->ctx, name, size, mtime);
 }
 

@@ -49,6 +49,9 @@ DEFINE_CLEANUP_PTR(census, struct census, census_close)
 uint64_t census_count(const struct census *c);
 uint64_t census_frames(const struct census *c);
 const struct census_pack *census_packs(const struct census *c, size_t *out_n);
+/* The number of a pack; false where no index lists it. */
+bool census_pack_find(const struct census *c, const uint8_t id[16],
+	size_t *out);
 size_t census_indexes(const struct census *c);
 const char *census_index_name(const struct census *c, size_t i);
 /* Checksum and references of an index file. DAMAGED. */
@@ -60,6 +63,21 @@ bool census_find(const struct census *c, enum object_space space,
 bool census_at(const struct census *c, uint64_t pos, struct census_entry *out);
 bool census_frame_at(const struct census *c, uint64_t frame,
 	struct census_frame *out);
+
+/* The positions whose bit is set, in order of space and id, whatever index file
+ * they are in: census_order_next gives 0 at the end. Memory: 8 bytes an index
+ * file. */
+struct census_order {
+	const struct census *c;
+	const uint64_t *bits;
+	enum object_space space;
+	uint64_t *at; /* in each index file's section */
+};
+int census_order_start(struct census_order *o, const struct census *c,
+	const uint64_t *bits, struct error *e);
+int census_order_next(struct census_order *o, enum object_space *out_space,
+	struct oid *out_id);
+void census_order_end(struct census_order *o);
 
 /* A bit for every position (or frame); NULL: no memory. */
 uint64_t *census_bits(uint64_t n);

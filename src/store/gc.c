@@ -353,13 +353,9 @@ struct replace {
 
 static bool pack_doomed(const struct replace *x, const uint8_t id[16])
 {
-	size_t n;
-	const struct census_pack *packs = census_packs(x->c, &n);
+	size_t at;
 
-	for (size_t i = 0; i < n; i++)
-		if (!memcmp(packs[i].id, id, 16))
-			return x->p->doomed[i];
-	return false;
+	return census_pack_find(x->c, id, &at) && x->p->doomed[at];
 }
 
 static bool keep_pack(void *ctx, const uint8_t id[16])

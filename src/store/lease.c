@@ -6,6 +6,9 @@
 #include "base/buf.h"
 #include "store/names.h"
 
+/* A list is written in pieces of about this size. */
+#define PUBLISH_PIECE 65536
+
 struct list_map {
 	const uint8_t *data;
 	size_t len;
@@ -173,29 +176,85 @@ void lease_names_release(struct lease_names *n)
 	n->len = 0;
 }
 
-int condemned_publish(struct backend *be, const void *keys, uint64_t n,
-	const struct lease_names *held, char name[64], struct error *e)
+int condemned_next(void *keys, uint8_t key[CONDEMNED_KEY])
 {
-	struct condemned_header h = { .keys = le64_make(n),
+	struct condemned_keys *k = keys;
+
+	if (k->at == k->list->nkeys)
+		return 0;
+	memcpy(key, k->list->keys + k->at++ * CONDEMNED_KEY, CONDEMNED_KEY);
+	return 1;
+}
+
+struct publishing {
+	struct backend *be;
+	struct backend_upload *u;
+	struct checksum64 *sum;
+	uint64_t off; /* where buf goes */
+	struct buf buf;
+};
+
+static int put_out(struct publishing *p, struct error *e)
+{
+	int r;
+
+	if (p->buf.oom)
+		return error_nomem(e);
+	checksum64_add(p->sum, p->buf.data, p->buf.len);
+	r = p->be->ops->upload_write(p->u, p->buf.data, p->buf.len, p->off, e);
+	p->off += p->buf.len;
+	buf_clear(&p->buf);
+	return r;
+}
+
+static int put_list(struct publishing *p, condemned_next_fn next, void *ctx,
+	const struct lease_names *held, struct error *e)
+{
+	struct condemned_header h = {
 		.leases = le64_make(held ? held->len : 0),
 		.flags = le32_make(held ? 0 : 1) };
-	AUTO_BUF b = BUF_INIT;
-	int r = *name ? 0 : backend_new_name("condemned", "", name, e);
+	uint8_t key[CONDEMNED_KEY];
+	uint64_t n = 0;
+	int r = 0;
 
-	if (r)
-		return r;
+	for (; !r && next(ctx, key); n++) {
+		buf_add(&p->buf, key, sizeof(key));
+		if (p->buf.len >= PUBLISH_PIECE)
+			r = put_out(p, e);
+	}
+	if (!r && held)
+		buf_add(&p->buf, held->ids, held->len * 16);
+	if (!r && p->buf.len)
+		r = put_out(p, e);
 	memcpy(h.magic, CONDEMNED_MAGIC, 8);
-	buf_zero(&b, sizeof(h));
-	buf_add(&b, keys, n * CONDEMNED_KEY);
-	if (held)
-		buf_add(&b, held->ids, held->len * 16);
-	if (b.oom)
-		return error_nomem(e);
+	h.keys = le64_make(n);
 	h.checksum = le64_make(
 		checksum64(&h, offsetof(struct condemned_header, checksum)) ^
-		checksum64(b.data + sizeof(h), b.len - sizeof(h)));
-	memcpy(b.data, &h, sizeof(h));
-	return be->ops->put(be, name, b.data, b.len, e);
+		checksum64_finish(p->sum));
+	return r ? r : p->be->ops->upload_write(p->u, &h, sizeof(h), 0, e);
+}
+
+int condemned_publish(struct backend *be, condemned_next_fn next, void *ctx,
+	const struct lease_names *held, char name[64], struct error *e)
+{
+	struct publishing p = { .be = be, .off = sizeof(struct condemned_header),
+		.buf = BUF_INIT };
+	int r = *name ? 0 : backend_new_name("condemned", "", name, e);
+
+	if (!r) {
+		p.sum = checksum64_new();
+		r = p.sum ? be->ops->upload_start(be, &p.u, e) : error_nomem(e);
+	}
+	if (!r) {
+		r = put_list(&p, next, ctx, held, e);
+		if (r)
+			be->ops->upload_abort(p.u);
+		else
+			r = be->ops->upload_finish(p.u, name, e);
+	}
+	checksum64_free(p.sum);
+	buf_release(&p.buf);
+	return r;
 }
 
 int condemned_remove(struct backend *be, const char *name, struct error *e)

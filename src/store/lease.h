@@ -69,9 +69,18 @@ void condemned_close(struct condemned *c);
 bool condemned_has(const struct condemned *c, enum object_space space,
 	const struct oid *id);
 
-/* Publishes a list; name "" makes a new one. held NULL: not known yet. */
-int condemned_publish(struct backend *be, const void *keys, uint64_t n,
+/* Publishes a list; name "" makes a new one. The keys come one by one from
+ * next, in order (1: a key, 0: there are no more). held NULL: not known yet.
+ * Memory: 64 KiB. */
+typedef int (*condemned_next_fn)(void *ctx, uint8_t key[CONDEMNED_KEY]);
+int condemned_publish(struct backend *be, condemned_next_fn next, void *ctx,
 	const struct lease_names *held, char name[64], struct error *e);
+/* The keys of a list that is published, as a next; at begins as 0. */
+struct condemned_keys {
+	const struct condemned *list;
+	uint64_t at;
+};
+int condemned_next(void *keys, uint8_t key[CONDEMNED_KEY]);
 int condemned_remove(struct backend *be, const char *name, struct error *e);
 
 #endif

@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include "store/census.h"
 #include "store/index.h"
+#include "store/lease.h"
 #include "store/store.h"
 #include "scratch.h"
 
@@ -112,6 +114,83 @@ static void test_refs(void **state)
 	assert_string_equal(buf_str(&b), "3");
 	assert_int_equal(UPDATE("refs/heads/a/b", backend_any, NULL), 0);
 	assert_int_equal(UPDATE("refs/heads/a", NULL, "1"), 0);
+	backend_close(be);
+}
+
+/* --- lists of what gc may take --- */
+
+static int next_dropped(void *ctx, uint8_t key[CONDEMNED_KEY])
+{
+	enum object_space space;
+	struct oid id;
+
+	if (!census_order_next(ctx, &space, &id))
+		return 0;
+	key[0] = (uint8_t)space;
+	memcpy(key + 1, id.b, 32);
+	return 1;
+}
+
+/* Every other object of several index files: the list is sorted, holds those
+ * and no others, is more than is written at a time, and is published again
+ * from itself, with leases. */
+static void test_condemned(void **state)
+{
+	struct backend *be;
+	struct store *s;
+	struct error e = { 0 };
+	static struct oid ids[5][1000];
+	struct census *c;
+	struct census_order o;
+	struct condemned list, again;
+	char name[64] = "";
+	uint8_t lease[1][16] = { "a lease of a wri" };
+	struct lease_names held = { lease, 1 };
+	uint64_t *bits, n = 0;
+
+	(void)state;
+	assert_int_equal(backend_local_open(dir, &be, &e), 0);
+	assert_int_equal(store_open(be, &s, &e), 0);
+	for (int k = 0; k < 5; k++)
+		put_many(s, (unsigned)k + 50, 1000, ids[k]);
+	assert_int_equal(census_open(s, &c, &e), 0);
+	assert_int_equal(census_indexes(c), 5);
+	bits = census_bits(census_count(c));
+	for (uint64_t i = 0; i < census_count(c); i += 2, n++)
+		bit_set(bits, i);
+	for (int round = 0; round < 2; round++) {
+		assert_int_equal(census_order_start(&o, c, bits, &e), 0);
+		assert_int_equal(condemned_publish(be, next_dropped, &o, NULL,
+					 name, &e), 0);
+		census_order_end(&o);
+	}
+	assert_int_equal(condemned_open(be, &list, &e), 0);
+	assert_string_equal(list.name, name);
+	assert_int_equal(list.nkeys, n);
+	assert_true(list.held_unknown);
+	for (uint64_t i = 1; i < n; i++)
+		assert_true(memcmp(list.keys + (i - 1) * CONDEMNED_KEY,
+				    list.keys + i * CONDEMNED_KEY,
+				    CONDEMNED_KEY) < 0);
+	for (uint64_t i = 0; i < census_count(c); i++) {
+		struct census_entry x;
+
+		assert_true(census_at(c, i, &x));
+		assert_int_equal(condemned_has(&list, x.space, &x.id), i % 2 == 0);
+	}
+	assert_int_equal(condemned_publish(be, condemned_next,
+		&(struct condemned_keys){ &list, 0 }, &held, name, &e), 0);
+	assert_int_equal(condemned_open(be, &again, &e), 0);
+	assert_false(again.held_unknown);
+	assert_int_equal(again.held.len, 1);
+	assert_memory_equal(again.held.ids, lease, 16);
+	assert_int_equal(again.nkeys, n);
+	assert_memory_equal(again.keys, list.keys, n * CONDEMNED_KEY);
+	condemned_close(&again);
+	condemned_close(&list);
+	free(bits);
+	census_close(c);
+	store_close(s);
 	backend_close(be);
 }
 
@@ -270,6 +349,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_round_trip, scratch_make,
 			scratch_remove),
 		cmocka_unit_test(test_merge),
+		cmocka_unit_test_setup_teardown(test_condemned, scratch_make,
+			scratch_remove),
 		cmocka_unit_test_setup_teardown(test_refs, scratch_make,
 			scratch_remove),
 	};
