@@ -17,6 +17,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (fs_kinds.probe(src, &info, &e) == FS_YES &&
 		(!*info.type || strlen(info.label) >= sizeof(info.label)))
 		abort();
+	memset(&info, 0, sizeof(info));
+	if (fs_kinds_raid.probe(src, &info, &e) == FS_YES && !*info.type)
+		abort();
 	source_unref(src);
 	return 0;
 }

@@ -114,7 +114,7 @@ enum fs_verdict {
 
 /* What a file system says of itself. */
 struct fs_info {
-	char type[24]; /* as blkid names it: "ext4", "vfat", "xfs", "btrfs",
+	char type[32]; /* as blkid names it: "ext4", "vfat", "xfs", "btrfs",
 			* "ntfs", "exfat", "iso9660", "udf", "squashfs",
 			* "erofs", "swap", "crypto_LUKS", ... */
 	char uuid[40]; /* as blkid prints it; "" = none. vfat: "ABCD-1234" */

@@ -26,13 +26,13 @@ bool kind_read(struct kind_probe *p, void *buf, size_t len, uint64_t off)
 	return false;
 }
 
-static void set_type(struct fs_info *out, const char *type)
+void kind_type(struct fs_info *out, const char *type)
 {
 	snprintf(out->type, sizeof(out->type), "%s", type);
 }
 
 /* A count of blocks to bytes; 0 (not known) where it cannot be. */
-static void set_size(struct fs_info *out, uint64_t blocks, uint64_t block_size)
+void kind_size(struct fs_info *out, uint64_t blocks, uint64_t block_size)
 {
 	if (!u64_mul(blocks, block_size, &out->size))
 		out->size = 0;
@@ -69,7 +69,7 @@ static bool kind_luks(struct kind_probe *p, struct fs_info *out)
 	version = get_be16(h + 6);
 	if (version != 1 && version != 2)
 		return false;
-	set_type(out, "crypto_LUKS");
+	kind_type(out, "crypto_LUKS");
 	fs_label_bytes(h + 168, 36, out->uuid, sizeof(out->uuid));
 	if (version == 2)
 		fs_label_bytes(h + 24, 48, out->label, sizeof(out->label));
@@ -101,7 +101,7 @@ static bool kind_bitlocker(struct kind_probe *p, struct fs_info *out)
 	if (!off || !kind_read(p, meta, sizeof(meta), off) ||
 		memcmp(meta, "-FVE-FS-", 8) != 0)
 		return false;
-	set_type(out, "BitLocker");
+	kind_type(out, "BitLocker");
 	out->size = p->src->size;
 	return true;
 }
@@ -112,6 +112,10 @@ static bool kind_bitlocker(struct kind_probe *p, struct fs_info *out)
  * size; the header proper is at 1024. */
 static bool kind_swap(struct kind_probe *p, struct fs_info *out)
 {
+	/* TuxOnIce keeps the magic of swap and puts its own at the front. */
+	const uint8_t *toi = kind_head(p, 0, 8);
+	bool frozen = toi && !memcmp(toi, "\xed\xc3\x02\xe9\x98\x56\xe5\x0c", 8);
+
 	for (size_t page = 4096; page <= 65536; page *= 2) {
 		const uint8_t *m = kind_head(p, page - 10, 10);
 		const uint8_t *h = kind_head(p, 1024, 64);
@@ -124,12 +128,11 @@ static bool kind_swap(struct kind_probe *p, struct fs_info *out)
 		suspended = !memcmp(m, "S1SUSPEND", 9) ||
 			    !memcmp(m, "S2SUSPEND", 9) ||
 			    !memcmp(m, "ULSUSPEND", 9) ||
-			    !memcmp(m, "LINHIB0001", 10) ||
-			    !memcmp(m, "\xed\xc3\x02\xe9\x98\x56\xe5\x0c", 8);
+			    !memcmp(m, "LINHIB0001", 10) || frozen;
+		if (!v1 && memcmp(m, "SWAP-SPACE", 10) != 0 && !suspended)
+			continue;
 		if (!v1 && !suspended) {
-			if (memcmp(m, "SWAP-SPACE", 10) != 0)
-				continue;
-			set_type(out, "swap");
+			kind_type(out, "swap");
 			out->size = p->src->size;
 			out->block_size = (uint32_t)page;
 			return true;
@@ -142,10 +145,10 @@ static bool kind_swap(struct kind_probe *p, struct fs_info *out)
 		}
 		if (version != 1)
 			continue;
-		set_type(out, suspended ? "swsuspend" : "swap");
+		kind_type(out, suspended ? "swsuspend" : "swap");
 		fs_uuid_print(h + 12, out->uuid);
 		fs_label_bytes(h + 28, 16, out->label, sizeof(out->label));
-		set_size(out, (uint64_t)last + 1, page);
+		kind_size(out, (uint64_t)last + 1, page);
 		return true;
 	}
 	return false;
@@ -162,11 +165,11 @@ static bool kind_f2fs(struct kind_probe *p, struct fs_info *out)
 		if (!h || get_le32(h) != 0xf2f52010 || get_le32(h + 16) < 9 ||
 			get_le32(h + 16) > 16)
 			continue;
-		set_type(out, "f2fs");
+		kind_type(out, "f2fs");
 		fs_uuid_print(h + 108, out->uuid);
 		fs_label_utf16(h + 124, 512, false, out->label,
 			sizeof(out->label));
-		set_size(out, get_le64(h + 36),
+		kind_size(out, get_le64(h + 36),
 			UINT64_C(1) << get_le32(h + 16));
 		return true;
 	}
@@ -187,10 +190,10 @@ static bool kind_jfs(struct kind_probe *p, struct fs_info *out)
 		get_le32(h + 24) != 1u << l2p || l2b < l2p ||
 		l2b - l2p != get_le16(h + 22))
 		return false;
-	set_type(out, "jfs");
+	kind_type(out, "jfs");
 	fs_uuid_print(h + 136, out->uuid);
 	fs_label_bytes(h + 152, 16, out->label, sizeof(out->label));
-	set_size(out, get_le64(h + 8), 1u << l2p);
+	kind_size(out, get_le64(h + 8), 1u << l2p);
 	out->block_size = 1u << l2b;
 	return true;
 }
@@ -207,7 +210,7 @@ static bool kind_reiserfs(struct kind_probe *p, struct fs_info *out)
 		if (!h)
 			continue;
 		if (!memcmp(h, "ReIsEr4", 7)) {
-			set_type(out, "reiser4");
+			kind_type(out, "reiser4");
 			fs_uuid_print(h + 20, out->uuid);
 			fs_label_bytes(h + 36, 16, out->label,
 				sizeof(out->label));
@@ -224,13 +227,13 @@ static bool kind_reiserfs(struct kind_probe *p, struct fs_info *out)
 		 * another file system's */
 		if (places[i] / bs > get_le32(h + 12))
 			continue;
-		set_type(out, "reiserfs");
+		kind_type(out, "reiserfs");
 		if (h[52 + 6] == '2' || h[52 + 6] == '3') {
 			fs_uuid_print(h + 84, out->uuid);
 			fs_label_bytes(h + 100, 16, out->label,
 				sizeof(out->label));
 		}
-		set_size(out, get_le32(h), bs);
+		kind_size(out, get_le32(h), bs);
 		return true;
 	}
 	return false;
@@ -250,10 +253,10 @@ static bool kind_bcache(struct kind_probe *p, struct fs_info *out)
 	if (!h || get_le64(h + 8) != 8)
 		return false;
 	if (!memcmp(h + 24, bcache, 16)) {
-		set_type(out, "bcache");
+		kind_type(out, "bcache");
 		fs_uuid_print(h + 40, out->uuid);
 	} else if (!memcmp(h + 24, bcachefs, 16)) {
-		set_type(out, "bcachefs");
+		kind_type(out, "bcachefs");
 		fs_uuid_print(h + 56, out->uuid);
 		fs_uuid_print(h + 40, out->dev_uuid);
 	} else {
@@ -264,55 +267,59 @@ static bool kind_bcache(struct kind_probe *p, struct fs_info *out)
 	return true;
 }
 
+/* The fields of the three versions, in either byte order. */
+struct minix_super {
+	uint64_t inodes, zones, imap, zmap, first, bs;
+	unsigned log;
+};
+
+static bool minix_fields(const uint8_t *h, bool big, struct minix_super *m)
+{
+#define GET16(at) (big ? get_be16(h + (at)) : get_le16(h + (at)))
+#define GET32(at) (big ? get_be32(h + (at)) : get_le32(h + (at)))
+	bool v2 = false;
+
+	if (GET16(24) == 0x4d5a) { /* version 3 */
+		*m = (struct minix_super){ GET32(0), GET32(20), GET16(6),
+			GET16(8), GET16(10), GET16(28), GET16(12) };
+		return true;
+	}
+	switch (GET16(16)) {
+	case 0x2468:
+	case 0x2478:
+		v2 = true;
+		break;
+	case 0x137f:
+	case 0x138f:
+		break;
+	default:
+		return false;
+	}
+	*m = (struct minix_super){ GET16(0), v2 ? GET32(20) : GET16(2),
+		GET16(4), GET16(6), GET16(8), 1024, GET16(10) };
+	return !(GET16(18) & ~3);
+#undef GET16
+#undef GET32
+}
+
 static bool kind_minix(struct kind_probe *p, struct fs_info *out)
 {
 	const uint8_t *h = kind_head(p, 1024, 1024);
-	uint64_t inodes, zones, imap, zmap, first, bs = 1024;
-	unsigned log;
+	struct minix_super m;
 
 	/* Linux include/uapi/linux/minix_fs.h. 16 bits of magic are few: the
 	 * bitmaps must be large enough for what they map. */
-	if (!h || get_le16(h + 56) == 0xef53)
+	if (!h || get_le16(h + 56) == 0xef53 ||
+		(!minix_fields(h, false, &m) && !minix_fields(h, true, &m)))
 		return false;
-	if (get_le16(h + 24) == 0x4d5a) { /* version 3 */
-		inodes = get_le32(h);
-		imap = get_le16(h + 6);
-		zmap = get_le16(h + 8);
-		first = get_le16(h + 10);
-		log = get_le16(h + 12);
-		zones = get_le32(h + 20);
-		bs = get_le16(h + 28);
-	} else {
-		bool v2;
-
-		switch (get_le16(h + 16)) {
-		case 0x137f:
-		case 0x138f:
-			v2 = false;
-			break;
-		case 0x2468:
-		case 0x2478:
-			v2 = true;
-			break;
-		default:
-			return false;
-		}
-		if (get_le16(h + 18) & ~3)
-			return false;
-		inodes = get_le16(h);
-		zones = v2 ? get_le32(h + 20) : get_le16(h + 2);
-		imap = get_le16(h + 4);
-		zmap = get_le16(h + 6);
-		first = get_le16(h + 8);
-		log = get_le16(h + 10);
-	}
-	if (!inodes || zones <= first || !imap || !zmap || log ||
-		!is_pow2(bs) || bs < 1024 || bs > 65536 ||
-		imap * bs * 8 < inodes + 1 ||
-		zmap * bs * 8 < zones - first + 1 || first < 2 + imap + zmap)
+	if (!m.inodes || m.zones <= m.first || !m.imap || !m.zmap || m.log ||
+		!is_pow2(m.bs) || m.bs < 1024 || m.bs > 65536 ||
+		m.imap * m.bs * 8 < m.inodes + 1 ||
+		m.zmap * m.bs * 8 < m.zones - m.first + 1 ||
+		m.first < 2 + m.imap + m.zmap)
 		return false;
-	set_type(out, "minix");
-	set_size(out, zones, bs);
+	kind_type(out, "minix");
+	kind_size(out, m.zones, m.bs);
 	return true;
 }
 
@@ -344,7 +351,7 @@ static bool kind_ufs(struct kind_probe *p, struct fs_info *out)
 		bs = big ? get_be32(h + 48) : get_le32(h + 48);
 		id0 = big ? get_be32(h + 144) : get_le32(h + 144);
 		id1 = big ? get_be32(h + 148) : get_le32(h + 148);
-		set_type(out, "ufs");
+		kind_type(out, "ufs");
 		if (id0 || id1)
 			snprintf(out->uuid, sizeof(out->uuid), "%08x%08x", id0,
 				id1);
@@ -369,7 +376,7 @@ static void vmfs_uuid(const uint8_t u[16], char out[40])
 
 static bool kind_vmfs(struct kind_probe *p, struct fs_info *out)
 {
-	uint8_t h[157];
+	uint8_t h[157], id[35];
 	bool member, fs;
 
 	/* the open-vmfs project's description: what makes it a member of a
@@ -377,16 +384,21 @@ static bool kind_vmfs(struct kind_probe *p, struct fs_info *out)
 	 * the outer one where both are there. */
 	member = kind_read(p, h, sizeof(h), 1 * MIB) &&
 		 get_le32(h) == 0xc001d00d;
-	if (member)
+	if (member) {
 		vmfs_uuid(h + 130, out->dev_uuid);
+		/* the group's, as text */
+		if (kind_read(p, id, sizeof(id), 1 * MIB + 512 + 20))
+			fs_label_bytes(id, sizeof(id), out->uuid,
+				sizeof(out->uuid));
+	}
 	fs = kind_read(p, h, sizeof(h), 2 * MIB) && get_le32(h) == 0x2fabf15e;
-	if (fs) {
+	if (fs && !member) {
 		vmfs_uuid(h + 9, out->uuid);
 		fs_label_bytes(h + 29, 128, out->label, sizeof(out->label));
 	}
 	if (!member && !fs)
 		return false;
-	set_type(out, member ? "VMFS_volume_member" : "VMFS");
+	kind_type(out, member ? "VMFS_volume_member" : "VMFS");
 	out->size = p->src->size;
 	return true;
 }
@@ -403,9 +415,9 @@ static bool kind_apfs(struct kind_probe *p, struct fs_info *out)
 	bs = get_le32(h + 36);
 	if (!is_pow2(bs) || bs < 4096 || bs > 65536)
 		return false;
-	set_type(out, "apfs");
+	kind_type(out, "apfs");
 	fs_uuid_print(h + 72, out->uuid);
-	set_size(out, get_le64(h + 40), bs);
+	kind_size(out, get_le64(h + 40), bs);
 	return true;
 }
 
@@ -424,6 +436,10 @@ static const struct {
 	{ kind_hfs },
 	{ kind_ufs },
 	{ kind_swap },
+	{ kind_nilfs2 },
+	{ kind_befs },
+	{ kind_plain },
+	{ kind_sysv },
 	{ kind_minix },
 };
 

@@ -22,8 +22,16 @@ const uint8_t *kind_head(const struct kind_probe *p, size_t off, size_t len);
 /* Reads further in; false where it is outside or fails (failed is then set). */
 bool kind_read(struct kind_probe *p, void *buf, size_t len, uint64_t off);
 
+/* What fills in out; a size of 0 is one that is not known. */
+void kind_type(struct fs_info *out, const char *type);
+void kind_size(struct fs_info *out, uint64_t blocks, uint64_t block_size);
+
 /* Each returns true where it is, with out filled in. */
 bool kind_hfs(struct kind_probe *p, struct fs_info *out);
 bool kind_zfs(struct kind_probe *p, struct fs_info *out);
+bool kind_befs(struct kind_probe *p, struct fs_info *out);
+bool kind_nilfs2(struct kind_probe *p, struct fs_info *out);
+bool kind_plain(struct kind_probe *p, struct fs_info *out);
+bool kind_sysv(struct kind_probe *p, struct fs_info *out);
 
 #endif

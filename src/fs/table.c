@@ -20,6 +20,8 @@ const struct fs_ops *const fs_table[] = {
 	&fs_btrfs,
 	&fs_exfat,
 	&fs_fat,
+	/* what is in place on a member of a mirror comes first */
+	&fs_kinds_raid,
 	NULL,
 };
 

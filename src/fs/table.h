@@ -9,6 +9,7 @@ extern const struct fs_ops fs_ext;
 extern const struct fs_ops fs_btrfs;
 extern const struct fs_ops fs_xfs;
 extern const struct fs_ops fs_kinds;
+extern const struct fs_ops fs_kinds_raid;
 extern const struct fs_ops fs_ntfs;
 extern const struct fs_ops fs_exfat;
 extern const struct fs_ops fs_fat;

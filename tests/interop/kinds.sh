@@ -31,14 +31,17 @@ for t in luks1 luks2; do
 done
 for v in 1 2 3; do img minix 2M; mkfs.minix -$v minix >/dev/null; check "minix $v" minix; done
 img minix 2M; mkfs.minix -1 -n 14 minix >/dev/null; check "minix 14" minix
+sizes=(0 1500 1 8192 511 66000)
+i=0
 for k in $(mkkinds.py list); do
 	mkkinds.py "$k" k.img
 	check "$k" k.img
 	# cut off in the middle of the headers: never a crash, whatever it says
-	for size in 0 1 511 1500 8192 66000; do
+	for size in ${sizes[i]} ${sizes[i + 1]}; do
 		head -c $size k.img > cut.img
 		fsdump -q cut.img >/dev/null 2>&1 || [ $? = 4 ] || fail "$k cut to $size"
 	done
+	i=$(((i + 2) % 6))
 done
 img zero 4M; expect_rc 4 fsdump zero 2>/dev/null
 echo "$n kinds as blkid prints them"
