@@ -43,19 +43,18 @@ struct fat_boot_disk {
 _Static_assert(sizeof(struct fat_boot_disk) == 512, "fatgen103 p. 9");
 _Static_assert(offsetof(struct fat_boot_disk, v32.type) == 82, "fatgen103");
 
-/* Volume ID, label and state lie at one of two places. */
+/* Volume ID and state lie at one of two places. */
 struct fat_tail {
 	uint8_t state, signature;
 	uint32_t serial;
-	const uint8_t *label;
 };
 
 static struct fat_tail tail(const struct fat_boot_disk *b, unsigned bits)
 {
 	return bits == 32 ? (struct fat_tail){ b->v32.state, b->v32.signature,
-				    le32_get(b->v32.serial), b->v32.label }
+				    le32_get(b->v32.serial) }
 			  : (struct fat_tail){ b->v16.state, b->v16.signature,
-				    le32_get(b->v16.serial), b->v16.label };
+				    le32_get(b->v16.serial) };
 }
 
 static bool has_magic(const struct fat_boot_disk *b)
@@ -161,20 +160,14 @@ static void set_info(const struct fat_boot_disk *b, const struct fat_geometry *g
 			(unsigned)(t.serial & 0xffff));
 }
 
-/* The label of the root directory counts, then the boot sector's. */
-static void set_label(struct fat *f, const struct fat_boot_disk *b,
-	struct fs_info *out)
+/* Only the root directory's label counts, as with blkid, udev, Windows and
+ * fatlabel: the one in the boot sector stays behind when that is erased. */
+static void set_label(struct fat *f, struct fs_info *out)
 {
-	struct fat_tail t = tail(b, f->g.bits);
 	uint8_t label[11];
 	size_t n = sizeof(label);
 
-	if (!fat_find_label(f, label)) {
-		if (t.signature != 0x29)
-			return;
-		memcpy(label, t.label, sizeof(label));
-	}
-	if (!memcmp(label, "NO NAME    ", 11))
+	if (!fat_find_label(f, label))
 		return;
 	if (label[0] == 0x05)
 		label[0] = 0xe5;
@@ -226,7 +219,7 @@ static int make(struct source *src, const struct finding_sink *findings,
 	if (r)
 		return r;
 	set_info(&b, &f->g, &f->fs.info);
-	set_label(f, &b, &f->fs.info);
+	set_label(f, &f->fs.info);
 	*out = steal_ptr(f);
 	return 0;
 }

@@ -92,8 +92,15 @@ static bool date_uuid(const uint8_t *d, char out[40])
 	return true;
 }
 
-/* Joliet has room for 16 characters, the primary descriptor for 32 of ASCII;
- * where one continues the other, take both (blkid does). */
+/* Joliet has room for 16 characters, the primary descriptor for 32 of ASCII,
+ * often in capitals and with '_' for what it has not; where one continues the
+ * other, take both (blkid does). */
+static bool same_letter(uint16_t u, uint8_t a)
+{
+	return a == '_' || a == '?' || u == a ||
+	       (u >= 'a' && u <= 'z' && u - 'a' + 'A' == a);
+}
+
 static void set_label(const struct descriptors *d, struct fs_info *out)
 {
 	const uint8_t *a = d->pvd + PVD_VOLUME_ID, *j = d->svd + PVD_VOLUME_ID;
@@ -107,7 +114,7 @@ static void set_label(const struct descriptors *d, struct fs_info *out)
 	for (int i = 0; i < 32; i++) {
 		uint16_t u = i < 16 ? get_be16(j + 2 * i) : 0;
 
-		if (i < 16 && u != a[i] && a[i] != '_' && a[i] != '?') {
+		if (i < 16 && !same_letter(u, a[i])) {
 			fs_label_utf16(j, 16, true, out->label,
 				sizeof(out->label));
 			return;
@@ -180,9 +187,10 @@ static uint64_t root_offset(const struct iso *f, const uint8_t *vd)
  * Ridge, or where UDF cannot be opened. */
 static void report_udf(struct iso *f)
 {
+	uint32_t spacing;
 	bool iso;
 
-	if (!udf_announced(f->meta, &iso))
+	if (!udf_announced(f->meta, &iso, &spacing))
 		return;
 	if (f->rock)
 		finding_report(f->findings, FINDING_FS_BRIDGE,

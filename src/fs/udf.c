@@ -87,6 +87,7 @@ static int open_volume(struct source *src, const struct finding_sink *findings,
 {
 	CLEANUP(cleanup_udf) struct udf *f = calloc(1, sizeof(*f));
 	CLEANUP(udf_volume_release) struct udf_volume v = { 0 };
+	uint32_t spacing;
 	int r;
 
 	if (!f)
@@ -97,10 +98,10 @@ static int open_volume(struct source *src, const struct finding_sink *findings,
 	r = source_cache(src, 4096, 4 * MIB, &f->meta, e);
 	if (r)
 		return r;
-	if (!udf_announced(f->meta, &f->iso))
+	if (!udf_announced(f->meta, &f->iso, &spacing))
 		return error_set(e, ERR_CORRUPT,
 			"udf: no volume recognition sequence");
-	r = udf_volume_read(f->meta, findings, &v, e);
+	r = udf_volume_read(f->meta, spacing, findings, &v, e);
 	if (r)
 		return r;
 	f->block_size = v.block_size;
@@ -118,10 +119,11 @@ static enum fs_verdict udf_probe(struct source *src, struct fs_info *out,
 	struct error *e)
 {
 	CLEANUP(cleanup_udf) struct udf *f = NULL;
+	uint32_t spacing;
 	bool iso;
 	int r;
 
-	if (!udf_announced(src, &iso))
+	if (!udf_announced(src, &iso, &spacing))
 		return FS_NO;
 	r = open_volume(src, NULL, &f, e);
 	if (iso && (r || iso_has_rock(src)))

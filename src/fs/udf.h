@@ -61,12 +61,15 @@ struct udf_volume {
 	size_t nparts;
 };
 
-/* Is UDF announced in the volume recognition sequence, and ISO 9660? */
-bool udf_announced(struct source *src, bool *iso);
+/* Is UDF announced in the volume recognition sequence, and ISO 9660? spacing:
+ * the distance of its descriptors, which is 2048 or, where that is larger, the
+ * size of a block. */
+bool udf_announced(struct source *src, bool *iso, uint32_t *spacing);
 /* Reads anchors and descriptor sequences. NOTFOUND where there is no anchor.
  * Release out in any case. */
-int udf_volume_read(struct source *src, const struct finding_sink *findings,
-	struct udf_volume *out, struct error *e);
+int udf_volume_read(struct source *src, uint32_t spacing,
+	const struct finding_sink *findings, struct udf_volume *out,
+	struct error *e);
 void udf_volume_release(struct udf_volume *v);
 /* Type, label and uuid, as blkid prints them. */
 void udf_volume_info(const struct udf_volume *v, struct fs_info *out);

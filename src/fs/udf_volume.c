@@ -14,10 +14,10 @@
 #define RECOGNITION 32768
 #define RECOGNITION_SECTORS 64
 
-bool udf_announced(struct source *src, bool *iso)
+bool udf_announced(struct source *src, bool *iso, uint32_t *spacing)
 {
 	uint8_t b[6];
-	uint64_t step = 2048;
+	uint32_t step = 2048;
 
 	*iso = false;
 	for (int i = 0; i < RECOGNITION_SECTORS; i++) {
@@ -26,8 +26,10 @@ bool udf_announced(struct source *src, bool *iso)
 		if (!range_inside(off, sizeof(b), src->size) ||
 			source_pread(src, b, sizeof(b), off, NULL))
 			return false;
-		if (!memcmp(b + 1, "NSR02", 5) || !memcmp(b + 1, "NSR03", 5))
+		if (!memcmp(b + 1, "NSR02", 5) || !memcmp(b + 1, "NSR03", 5)) {
+			*spacing = step;
 			return true;
+		}
 		if (!memcmp(b + 1, "CD001", 5)) {
 			*iso = true;
 			continue;
@@ -276,11 +278,14 @@ static int search(struct reader *r, struct udf_volume *v, bool *out_anchor,
 	return 0;
 }
 
-int udf_volume_read(struct source *src, const struct finding_sink *findings,
-	struct udf_volume *out, struct error *e)
+int udf_volume_read(struct source *src, uint32_t spacing,
+	const struct finding_sink *findings, struct udf_volume *out,
+	struct error *e)
 {
-	/* by how common they are */
-	static const uint32_t sizes[] = { 2048, 512, 4096, 1024, 8192, 16384,
+	/* What the recognition sequence says, where it says so; then by how
+	 * common they are. A medium that was used with another block size
+	 * before may still hold that volume. */
+	const uint32_t sizes[] = { spacing, 2048, 512, 4096, 1024, 8192, 16384,
 		UDF_BLOCK_MAX };
 	AUTO_FREE uint8_t *block = malloc(UDF_BLOCK_MAX);
 	struct reader r = { .src = src, .findings = findings, .block = block };
@@ -291,6 +296,8 @@ int udf_volume_read(struct source *src, const struct finding_sink *findings,
 	if (!block)
 		return error_nomem(e);
 	for (size_t i = 0; i < ARRAY_LEN(sizes) && !found && !err; i++) {
+		if (i && sizes[i] == spacing)
+			continue;
 		r.bs = sizes[i];
 		err = search(&r, out, &anchor, &found, e);
 	}

@@ -109,12 +109,13 @@ static int add_disk_volumes(struct survey *s, uint32_t disk,
 	struct source *src = s->disks.items[disk].src;
 	const struct part_table *t = &s->disks.items[disk].table;
 	struct survey_volume *v;
-	bool whole = t->scheme == PART_NONE;
+	bool whole = t->scheme == PART_NONE || t->len == 0;
 	int r;
 
 	/* A file system over the whole disk wins over a table in its boot
-	 * sector only where there is no table; an ISO image has both, and then
-	 * both are listed. */
+	 * sector only where there is none, or one without partitions: the
+	 * signature of boot code (LILO, extlinux) in front of it. An ISO image
+	 * has both, and then both are listed. */
 	r = survey_add_volume(s, "disk", disk, source_ref(src), NULL, &v, e);
 	if (r)
 		return r;
@@ -122,7 +123,7 @@ static int add_disk_volumes(struct survey *s, uint32_t disk,
 		    (struct survey_segment){ disk, 0, src->size }))
 		return error_nomem(e);
 	survey_probe_volume(v, whole ? findings : NULL);
-	if (!whole && !is_optical(v)) {
+	if (t->scheme != PART_NONE && !(whole && v->ops) && !is_optical(v)) {
 		volume_release(v);
 		s->volumes.len--;
 	}

@@ -79,6 +79,19 @@ check d
 # labels: the root directory's over the boot sector's
 mlabel -i d ::"NEW NAME"; check d
 grep -q "label NEW NAME " got || fail "label of the root directory"
+# what stays behind in the boot sector when it is erased is none (Windows erases so), and "NO NAME" can be one
+for label in "NO NAME" ""; do
+	cp d other; python3 - other "$label" <<-'END'
+	import sys
+	d = bytearray(open(sys.argv[1], "rb").read())
+	at = d.index(b"NEW NAME   \x08")
+	d[at:at + 11] = sys.argv[2].ljust(11).encode() if sys.argv[2] else b"\xe5" + d[at + 1:at + 11]
+	d[71:82] = b"BOOT SECTOR"
+	open(sys.argv[1], "wb").write(d)
+	END
+	[ "$(blkid -p -s LABEL -o value other)" = "$label" ] || fail "the fixture: $(blkid -p other)"
+	fsdump other 2>/dev/null | grep -q "label $label size" || fail "label '$label': $(fsdump other 2>/dev/null | head -1)"
+done
 
 # a kernel or firmware that did not unmount
 cp d dirty; printf '\x01' | dd of=dirty bs=1 seek=65 conv=notrunc status=none

@@ -64,6 +64,18 @@ info rr.iso rr.dump
 same_tree src.dump rr.dump
 [ "$(wc -l < rr.dump)" -ge 20000 ] || fail "too few files"
 
+# a label that is cut at 16 characters in Joliet, and in capitals with '_' beside it
+mkdir lab; echo x > lab/x; genisoimage -quiet -J -V "Naive and very long_label" -o lab.iso lab 2>/dev/null
+python3 - lab.iso <<'END'
+import sys
+d = bytearray(open(sys.argv[1], "rb").read())
+d[16 * 2048 + 40:16 * 2048 + 72] = b"NA_VE_AND_VERY_LOOOOOOOONG_LABEL"
+svd = next(s for s in range(17, 20) if d[s * 2048] == 2)
+d[svd * 2048 + 40:svd * 2048 + 72] = "Na\u00efve and very l".encode("utf-16-be")
+open(sys.argv[1], "wb").write(d)
+END
+fsdump lab.iso > lab.dump; grep -q 'label Naïve and very lOOOOOOOONG_LABEL size' lab.dump || fail "long label: $(head -1 lab.dump)"
+
 # (genisoimage hangs over many names that are one in 8.3: others for it)
 mkdir gen
 python3 - <<'END'

@@ -31,6 +31,11 @@ for medium in hd:0x0102,0x0150,0x0201 dvd:0x0102,0x0200,0x0201 dvdram:0x0201 dvd
 done
 rm -f u; truncate -s 16M u; mkudffs -b 2048 --vsid="not hexadecimal" u >/dev/null
 [ "$(fsdump u | sed -n '1s/ label.*//p')" = "# udf uuid $(blkid -p -s UUID -o value u)" ] || fail "another volume set"
+# a volume of another block size that was here before: the recognition sequence tells which it is
+for sizes in "512 4096" "4096 512" "2048 4096"; do
+	rm -f u; truncate -s 16M u; for bs in $sizes; do mkudffs --bootarea=preserve -m hd -b $bs --lvid="Size $bs" u >/dev/null; done
+	[ "$(fsdump u 2>&1 | sed -n '/^#/s/ size [0-9]*$//p')" = "# udf uuid $(blkid -p -s UUID -o value u) label Size $bs" ] || fail "$sizes: $(fsdump u 2>&1 | head -3)"
+done
 for how in unalloctable freedbitmap; do
 	rm -f u; truncate -s 16M u; mkudffs -m hd -b 2048 --space=$how u >/dev/null
 	fsdump --free u >u.dump 2>err || fail "$how"
