@@ -3,9 +3,7 @@
 . "$(dirname "$0")/../lib.sh"
 . "$TOP/tests/instance.inc"
 need_plugin; need mke2fs sfdisk python3 qemu-io qemu-img qemu-storage-daemon debugfs strace
-make_disk a.raw
-export STRATA_LIBRARY=$PWD/lib
-strata -q init lib; strata -q import a.raw -b web
+make_library
 base=$(strata log web --json | python3 -c 'import json,sys; print(json.load(sys.stdin)["commits"][0]["id"])')
 
 # an instance over the server; the server is not needed for the commit

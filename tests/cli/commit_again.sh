@@ -4,9 +4,7 @@
 . "$(dirname "$0")/../lib.sh"
 . "$TOP/tests/instance.inc"
 need mke2fs sfdisk python3 qemu-io qemu-img
-make_disk a.raw
-export STRATA_LIBRARY=$PWD/lib
-strata -q init lib; strata -q import a.raw -b web; strata -q export web -o base.raw
+make_library; strata -q export web -o base.raw
 parent() { strata log "$1" -n 1 --json | get /dev/stdin '["commits"][0]["parents"]' | tr -d "[]'"; }
 tip() { cat "lib/refs/heads/$1"; }
 base=$(tip web)

@@ -4,10 +4,7 @@
 # devices; nothing outside DEST; what is there already.
 . "$(dirname "$0")/../lib.sh"
 . "$TOP/tests/cli/files.inc"
-make_disk
-export STRATA_LIBRARY=$T/lib
-strata init lib 2>/dev/null
-strata -q import disk.raw -b m
+make_library
 loop_mount root.img r
 # attributes depend on the host's file system: ext4 has all of them
 truncate -s 400M host.img; mkfs.ext4 -q -I 512 host.img; rw_mount host.img out

@@ -3,9 +3,7 @@
 . "$(dirname "$0")/../lib.sh"
 . "$TOP/tests/instance.inc"
 need_plugin; need mke2fs sfdisk python3 qemu-io qemu-img
-make_disk a.raw
-export STRATA_LIBRARY=$PWD/lib
-strata -q init lib; strata -q import a.raw -b web
+make_library
 
 
 # create: an overlay that qemu takes, over the library's server

@@ -4,10 +4,7 @@
 # view; symlinks; exit codes.
 . "$(dirname "$0")/../lib.sh"
 . "$TOP/tests/cli/files.inc"
-make_disk
-export STRATA_LIBRARY=$T/lib
-strata init lib 2>/dev/null
-strata -q import disk.raw -b m
+make_library
 
 loop_mount root.img r; loop_mount home.img h
 treedump.py r | grep -v ' /$' > want

@@ -4,9 +4,7 @@
 . "$TOP/tests/serve.inc"
 need_plugin; need_nbdsh; need mke2fs sfdisk python3 qemu-io
 export XDG_RUNTIME_DIR=$PWD/run; mkdir run
-make_disk a.raw
-export STRATA_LIBRARY=$PWD/lib
-strata -q init lib; strata -q import a.raw -b web
+make_library
 
 # a command with the URI; its exit code
 strata nbd web -- nbdcopy {} out.raw; cmp out.raw a.raw

@@ -5,9 +5,7 @@
 . "$TOP/tests/serve.inc"
 need_plugin; need mke2fs sfdisk python3 qemu-img certtool psktool
 export XDG_RUNTIME_DIR=$PWD/run; mkdir run
-make_disk a.raw
-export STRATA_LIBRARY=$PWD/lib
-strata -q init lib; strata -q import a.raw -b web
+make_library
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 field() { python3 -c 'import json,sys; print(json.load(open("info.json"))[sys.argv[1]])' "$1"; }
 serve() { # OPTIONS: in the foreground, told by info.json

@@ -105,16 +105,7 @@ strata -q branch fresh team/web~1; [ -e all/branch/fresh/big ] || fail "a new br
 strata umount all
 
 # damage is EIO, never other bytes
-cp -r lib bad
-python3 - <<'PY'
-import glob, os
-f = max(glob.glob("bad/packs/*"), key=os.path.getsize)
-with open(f, "r+b") as h:
-    d = bytearray(h.read())
-    for i in range(len(d) // 4, len(d) // 4 * 3, 30000):
-        d[i] ^= 4
-    h.seek(0); h.write(d)
-PY
+damaged bad
 if STRATA_LIBRARY=bad show team/web m 2>err; then
 	python3 - <<'PY'
 import errno, os

@@ -3,9 +3,8 @@
 . "$(dirname "$0")/../lib.sh"
 . "$TOP/tests/instance.inc"
 need mke2fs sfdisk python3 qemu-io qemu-img qemu-storage-daemon debugfs
-make_disk a.raw
-export STRATA_LIBRARY=$PWD/lib TMPDIR=$PWD
-strata -q init lib; strata -q import a.raw -b web; strata -q export web -o base.raw
+export TMPDIR=$PWD
+make_library; strata -q export web -o base.raw
 try() { strata -q commit "$1.qcow2" -b "$1"; same_commit "$1" "$1.qcow2"; }
 
 # clusters of every size, extended L2, version 2, lazy refcounts, compression by zlib and zstd
