@@ -151,19 +151,23 @@ static XXH128_hash_t block_hash(const uint8_t *p, size_t n, uint64_t off)
 	return XXH3_128bits_withSeed(p, n, off / DISK_DIGEST_BLOCK);
 }
 
-void disk_digest_add(struct disk_digest *d, const void *data, size_t len,
-	uint64_t off)
+/* Adds the blocks to the sum, or takes them away. */
+static inline void sum_blocks(struct disk_digest *d, const uint8_t *p,
+	size_t len, uint64_t off, bool add)
 {
-	const uint8_t *p = data;
-
 	while (len) {
 		size_t n = len < DISK_DIGEST_BLOCK ? len : DISK_DIGEST_BLOCK;
 
 		if (!is_zero(p, n)) {
 			XXH128_hash_t h = block_hash(p, n, off);
 
-			d->lo += h.low64;
-			d->hi += h.high64 + (d->lo < h.low64);
+			if (add) {
+				d->lo += h.low64;
+				d->hi += h.high64 + (d->lo < h.low64);
+			} else {
+				d->hi -= h.high64 + (d->lo < h.low64);
+				d->lo -= h.low64;
+			}
 		}
 		p += n;
 		off += n;
@@ -171,24 +175,16 @@ void disk_digest_add(struct disk_digest *d, const void *data, size_t len,
 	}
 }
 
+void disk_digest_add(struct disk_digest *d, const void *data, size_t len,
+	uint64_t off)
+{
+	sum_blocks(d, data, len, off, true);
+}
+
 void disk_digest_sub(struct disk_digest *d, const void *data, size_t len,
 	uint64_t off)
 {
-	const uint8_t *p = data;
-
-	while (len) {
-		size_t n = len < DISK_DIGEST_BLOCK ? len : DISK_DIGEST_BLOCK;
-
-		if (!is_zero(p, n)) {
-			XXH128_hash_t h = block_hash(p, n, off);
-
-			d->hi -= h.high64 + (d->lo < h.low64);
-			d->lo -= h.low64;
-		}
-		p += n;
-		off += n;
-		len -= n;
-	}
+	sum_blocks(d, data, len, off, false);
 }
 
 void disk_digest_merge(struct disk_digest *d, const struct disk_digest *other)

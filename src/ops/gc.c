@@ -167,8 +167,7 @@ static int next_dropped(void *ctx, uint8_t key[CONDEMNED_KEY])
 
 	if (!census_order_next(ctx, &space, &id))
 		return 0;
-	key[0] = (uint8_t)space;
-	memcpy(key + 1, id.b, 32);
+	condemned_key(space, &id, key);
 	return 1;
 }
 

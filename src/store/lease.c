@@ -114,6 +114,13 @@ static int key_cmp(const void *a, const void *b)
 	return memcmp(a, b, CONDEMNED_KEY);
 }
 
+void condemned_key(enum object_space space, const struct oid *id,
+	uint8_t out[CONDEMNED_KEY])
+{
+	out[0] = (uint8_t)space;
+	memcpy(out + 1, id->b, 32);
+}
+
 static bool list_has(const uint8_t *data, size_t len, enum object_space space,
 	const struct oid *id)
 {
@@ -122,8 +129,7 @@ static bool list_has(const uint8_t *data, size_t len, enum object_space space,
 
 	memcpy(&h, data, sizeof(h));
 	(void)len;
-	key[0] = (uint8_t)space;
-	memcpy(key + 1, id->b, 32);
+	condemned_key(space, id, key);
 	return bsearch(key, data + sizeof(h), le64_get(h.keys), CONDEMNED_KEY,
 		       key_cmp) != NULL;
 }

@@ -40,6 +40,8 @@ void lease_names_release(struct lease_names *n);
  * the leases. A writer that finds a damaged list takes every object as
  * condemned. */
 #define CONDEMNED_KEY 33
+void condemned_key(enum object_space space, const struct oid *id,
+	uint8_t out[CONDEMNED_KEY]);
 #define CONDEMNED_MAGIC "STRATACL"
 struct condemned_header {
 	uint8_t magic[8];
