@@ -7,6 +7,7 @@
 #include "base/checked.h"
 #include "ops/ingest.h"
 #include "ops/mark.h"
+#include "ops/repack.h"
 #include "ops/roots.h"
 #include "store/gc.h"
 #include "store/lease.h"
@@ -373,15 +374,16 @@ static int rewrite(struct gc *g, const struct gc_plan *plan)
 	if (r)
 		return r;
 	if (g->a->repack) {
-		AUTO_FREE uint64_t *order = NULL;
-		size_t n;
+		struct repack_order order = { 0 };
 
 		store_set_cache(g->l->store, REPACK_CACHE);
-		r = repack_order(g->l, g->c, g->drop, g->a->progress, &order,
-			&n, g->e);
+		r = repack_order_make(g->l, g->c, g->drop, opt.frame_size,
+			g->a->progress, &order, g->e);
 		if (!r)
-			r = gc_move_list(g->c, order, n, w, opt.frame_size, threads,
-				on_progress, g, g->e);
+			r = gc_move_list(g->c, order.positions, order.runs,
+				ARRAY_LEN(order.runs), w, threads, on_progress,
+				g, g->e);
+		repack_order_release(&order);
 	} else {
 		r = gc_move(g->c, g->drop, plan, w, threads, on_progress, g,
 			g->e);

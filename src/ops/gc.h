@@ -33,16 +33,4 @@ struct gc_result {
 int ops_gc(struct library *l, const struct gc_args *a, struct gc_result *out,
 	struct error *e);
 
-#define REPACK_LEVEL 19
-/* Of decoded frames, beside two or more encoders of 50 MiB each at level 19. */
-#define REPACK_CACHE (24u * 1024 * 1024)
-#define REPACK_FRAME (2u * 1024 * 1024)
-
-/* The order in which repack writes: fills in positions of those that live (all
- * but dropped ones), the similar side by side. Allocates *out. */
-struct census;
-int repack_order(struct library *l, struct census *c, const uint64_t *drop,
-	const struct progress *progress, uint64_t **out, size_t *out_n,
-	struct error *e);
-
 #endif

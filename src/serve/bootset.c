@@ -13,17 +13,12 @@
 #include "base/checked.h"
 #include "base/limits.h"
 
-/* Parts are told by blocks of this size. */
-#define BLOCK (64 * KIB)
-/* Above this it is a copy and not a start. A Debian server reads 150 MiB, a
- * Windows 400. */
-#define BLOCKS_MAX (512 * MIB / BLOCK)
-#define BLOCKS_MIN (1 * MIB / BLOCK)
-/* Disks that are not recorded: the map of blocks would be over 8 MiB. */
+#define BLOCKS_MIN (1 * MIB / BOOT_BLOCK)
+/* Of which blocks were seen is told by maps of this many, made when the first
+ * of them is: a guest reads here and there of a large disk. */
+#define MAP_BLOCKS 16384u
+/* Disks that are not recorded: the table of maps would be over 512 KiB. */
 #define DISK_MAX (4 * TIB)
-/* The text: a line of 30 bytes a block. */
-#define TEXT_MAX (BLOCKS_MAX * 40)
-#define HEAD "strata boot set 1\n"
 
 struct bootset {
 	char *path;
@@ -35,63 +30,10 @@ struct bootset {
 	_Atomic bool recording;
 	unsigned seconds;
 	struct timespec first, last;
-	uint8_t *seen; /* a bit a block */
+	uint8_t **seen; /* maps of a bit a block, or NULL */
+	size_t nseen;
 	VEC(uint32_t) order;
 };
-
-int bootset_parse(const char *text, size_t len, uint64_t disk_size,
-	boot_ranges *out, struct error *e)
-{
-	const char *end = text + len, *p = text + strlen(HEAD);
-
-	if (len < strlen(HEAD) || memcmp(text, HEAD, strlen(HEAD)) != 0)
-		return error_set(e, ERR_CORRUPT, "boot set: no header");
-	while (p < end) {
-		uint64_t v[2] = { 0 };
-
-		for (int i = 0; i < 2; i++) {
-			const char *start = p;
-
-			for (; p < end && *p >= '0' && *p <= '9'; p++)
-				if (!u64_mul(v[i], 10, &v[i]) ||
-					!u64_add(v[i], (uint64_t)(*p - '0'),
-						&v[i]))
-					break;
-			if (p == start || p == end || *p != " \n"[i])
-				return error_at(e, ERR_CORRUPT,
-					(uint64_t)(p - text),
-					"boot set: not a number");
-			p++;
-		}
-		if (!v[1] || !range_inside(v[0], v[1], disk_size) ||
-			out->len >= BLOCKS_MAX)
-			return error_at(e, ERR_CORRUPT, (uint64_t)(p - text),
-				"boot set: a range does not fit the disk");
-		if (!vec_push(out, (struct boot_range){ v[0], v[1] }))
-			return error_nomem(e);
-	}
-	return 0;
-}
-
-static bool load(struct bootset *b)
-{
-	AUTO_FD int fd = open(b->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	AUTO_FREE char *text = NULL;
-	struct stat st;
-	ssize_t n;
-
-	if (fd < 0 || fstat(fd, &st) || !S_ISREG(st.st_mode) ||
-		(uint64_t)st.st_size > TEXT_MAX)
-		return false;
-	text = malloc((size_t)st.st_size + 1);
-	n = text ? read(fd, text, (size_t)st.st_size) : -1;
-	if (n < 0 || bootset_parse(text, (size_t)n, b->disk_size, &b->known,
-			     NULL)) {
-		b->known.len = 0;
-		return false;
-	}
-	return true;
-}
 
 /* Derived and small: whole or not at all, but nobody waits for the medium. */
 static void save(struct bootset *b)
@@ -101,15 +43,15 @@ static void save(struct bootset *b)
 	int fd;
 	bool ok;
 
-	buf_addstr(&text, HEAD);
+	buf_addstr(&text, BOOT_RANGES_HEAD);
 	for (size_t i = 0; i < b->order.len;) {
 		uint64_t from = b->order.items[i], n = 1;
 
 		while (i + n < b->order.len && b->order.items[i + n] == from + n)
 			n++;
 		i += n;
-		from *= BLOCK;
-		n = u64_min(n * BLOCK, b->disk_size - from);
+		from *= BOOT_BLOCK;
+		n = u64_min(n * BOOT_BLOCK, b->disk_size - from);
 		buf_printf(&text, "%" PRIu64 " %" PRIu64 "\n", from, n);
 	}
 	/* cache, then cache/boot */
@@ -143,8 +85,6 @@ struct bootset *bootset_open(struct library *l, const struct oid *image,
 	unsigned seconds)
 {
 	struct bootset *b;
-	AUTO_BUF path = BUF_INIT;
-	char hex[OID_HEX + 1];
 
 	if (mode == BOOTSET_OFF || disk_size > DISK_MAX || !disk_size)
 		return NULL;
@@ -154,11 +94,12 @@ struct bootset *bootset_open(struct library *l, const struct oid *image,
 	pthread_mutex_init(&b->lock, NULL);
 	b->disk_size = disk_size;
 	b->seconds = seconds;
-	buf_printf(&path, "%s/cache/boot/%s-%u", l->path, oid_hex(image, hex),
-		disk);
-	b->path = buf_steal(&path);
-	if (b->path && (!load(b) || mode == BOOTSET_RECORD)) {
-		b->seen = calloc(div_ceil(div_ceil(disk_size, BLOCK), 8), 1);
+	b->path = boot_ranges_path(l, image, disk);
+	if (b->path && (!boot_ranges_load(l, image, disk, disk_size,
+				&b->known) ||
+			       mode == BOOTSET_RECORD)) {
+		b->nseen = div_ceil(disk_size, BOOT_BLOCK * MAP_BLOCKS);
+		b->seen = calloc(b->nseen, sizeof(*b->seen));
 		b->recording = b->seen != NULL;
 	}
 	return b;
@@ -176,12 +117,30 @@ static void stop(struct bootset *b)
 	if (!b->recording)
 		return;
 	b->recording = false;
-	if (b->order.len >= BLOCKS_MIN && b->order.len < BLOCKS_MAX &&
+	if (b->order.len >= BLOCKS_MIN && b->order.len < BOOT_BLOCKS_MAX &&
 		since(&b->first, &b->last) >= 1)
 		save(b);
 	vec_release(&b->order);
+	for (size_t i = 0; i < b->nseen; i++)
+		free(b->seen[i]);
 	free(b->seen);
 	b->seen = NULL;
+}
+
+/* The first time that this block is read? False too where memory is short:
+ * what is not known is not read ahead. */
+static bool is_new(struct bootset *b, uint64_t block)
+{
+	uint8_t **map = &b->seen[block / MAP_BLOCKS], *byte;
+	uint8_t bit = (uint8_t)(1u << (block % 8));
+
+	if (!*map && !(*map = calloc(MAP_BLOCKS / 8, 1)))
+		return false;
+	byte = &(*map)[block % MAP_BLOCKS / 8];
+	if (*byte & bit)
+		return false;
+	*byte |= bit;
+	return true;
 }
 
 void bootset_close(struct bootset *b)
@@ -198,7 +157,8 @@ void bootset_close(struct bootset *b)
 static void record(struct bootset *b, uint64_t off, uint64_t len)
 {
 	struct timespec now;
-	uint64_t from = off / BLOCK, to = div_ceil(off + len, BLOCK);
+	uint64_t from = off / BOOT_BLOCK;
+	uint64_t to = div_ceil(off + len, BOOT_BLOCK);
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	if (!b->order.len)
@@ -208,19 +168,13 @@ static void record(struct bootset *b, uint64_t off, uint64_t len)
 		return;
 	}
 	b->last = now;
-	for (; from < to && b->recording; from++) {
-		uint8_t *byte = &b->seen[from / 8];
-		uint8_t bit = (uint8_t)(1u << (from % 8));
-
-		if (*byte & bit)
-			continue;
-		*byte |= bit;
-		if (b->order.len >= BLOCKS_MAX ||
-			!vec_push(&b->order, (uint32_t)from)) {
+	for (; from < to && b->recording; from++)
+		if (is_new(b, from) && (b->order.len >= BOOT_BLOCKS_MAX ||
+					       !vec_push(&b->order,
+						       (uint32_t)from))) {
 			b->order.len = 0; /* a copy, not a start */
 			stop(b);
 		}
-	}
 }
 
 void bootset_note(struct bootset *b, struct prefetch *p, struct source *src,

@@ -5,7 +5,7 @@
 #ifndef STRATA_SERVE_BOOTSET_H
 #define STRATA_SERVE_BOOTSET_H
 
-#include "library/library.h"
+#include "library/boot_ranges.h"
 #include "os/source.h"
 #include "serve/prefetch.h"
 
@@ -30,14 +30,5 @@ void bootset_close(struct bootset *b); /* NULL is fine */
  * most budget bytes. Any thread. */
 void bootset_note(struct bootset *b, struct prefetch *p, struct source *src,
 	uint64_t budget, uint64_t off, uint64_t len);
-
-/* The text of a boot set, for tests: "strata boot set 1", then lines of offset
- * and length. CORRUPT where it is none, or does not fit a disk of this size. */
-struct boot_range {
-	uint64_t off, len;
-};
-typedef VEC(struct boot_range) boot_ranges;
-int bootset_parse(const char *text, size_t len, uint64_t disk_size,
-	boot_ranges *out, struct error *e);
 
 #endif

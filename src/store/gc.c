@@ -222,8 +222,9 @@ int gc_move(struct census *c, const uint64_t *drop, const struct gc_plan *p,
 struct list_move {
 	struct census *c;
 	const uint64_t *positions;
-	size_t n, next;
-	size_t frame_size;
+	const struct gc_run *runs;
+	size_t nruns, run; /* run: the one at hand */
+	size_t next;
 	struct writer *w;
 	pthread_mutex_t lock;
 	uint64_t done;
@@ -236,15 +237,21 @@ struct list_move {
 /* With the lock held: the next frame's worth. */
 static size_t take_group(struct list_move *m, size_t *out_from)
 {
+	const struct gc_run *run;
 	size_t bytes = 0, i;
 
+	while (m->run < m->nruns && m->runs[m->run].end <= m->next)
+		m->run++;
 	*out_from = m->next;
-	for (i = m->next; i < m->n && !m->code; i++) {
+	if (m->run == m->nruns)
+		return 0;
+	run = &m->runs[m->run];
+	for (i = m->next; i < run->end && !m->code; i++) {
 		struct census_entry x;
 
 		if (!census_at(m->c, m->positions[i], &x))
 			continue;
-		if (i > m->next && bytes + x.len > m->frame_size)
+		if (i > m->next && bytes + x.len > run->frame_size)
 			break;
 		bytes += x.len;
 	}
@@ -318,12 +325,12 @@ static void *list_run(void *arg)
 	return NULL;
 }
 
-int gc_move_list(struct census *c, const uint64_t *positions, size_t n,
-	struct writer *w, size_t frame_size, unsigned threads,
-	gc_progress_fn progress, void *ctx, struct error *e)
+int gc_move_list(struct census *c, const uint64_t *positions,
+	const struct gc_run *runs, size_t nruns, struct writer *w,
+	unsigned threads, gc_progress_fn progress, void *ctx, struct error *e)
 {
-	struct list_move m = { .c = c, .positions = positions, .n = n, .w = w,
-		.frame_size = frame_size, .progress = progress, .ctx = ctx };
+	struct list_move m = { .c = c, .positions = positions, .runs = runs,
+		.nruns = nruns, .w = w, .progress = progress, .ctx = ctx };
 	pthread_t t[THREADS_MAX];
 	bool started[THREADS_MAX] = { 0 };
 

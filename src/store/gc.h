@@ -46,10 +46,16 @@ int gc_move(struct census *c, const uint64_t *drop, const struct gc_plan *p,
 	struct writer *w, unsigned threads, gc_progress_fn progress, void *ctx,
 	struct error *e);
 
+/* Positions up to end (from that of the run before) go into frames of this
+ * size, at most that of the writer. */
+struct gc_run {
+	size_t end;
+	size_t frame_size;
+};
 /* Copies the objects at these positions in this order, frame by frame. */
-int gc_move_list(struct census *c, const uint64_t *positions, size_t n,
-	struct writer *w, size_t frame_size, unsigned threads,
-	gc_progress_fn progress, void *ctx, struct error *e);
+int gc_move_list(struct census *c, const uint64_t *positions,
+	const struct gc_run *runs, size_t nruns, struct writer *w,
+	unsigned threads, gc_progress_fn progress, void *ctx, struct error *e);
 
 /* After the writer has finished: replaces the index files, then removes the
  * doomed packs. Durable at each step. */

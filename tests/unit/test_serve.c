@@ -125,7 +125,7 @@ static void bootset_text(void **state)
 		boot_ranges v = { 0 };
 		struct error e = { 0 };
 
-		assert_int_equal(bootset_parse(rows[i].text,
+		assert_int_equal(boot_ranges_parse(rows[i].text,
 					 strlen(rows[i].text), 1000000, &v, &e),
 			rows[i].code);
 		if (!rows[i].code)
