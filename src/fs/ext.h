@@ -70,6 +70,7 @@ struct ext_inode {
 	uint64_t size, acl_block;
 	uint16_t mode;
 	uint16_t extra; /* where in-inode attributes begin; 0 = none fit */
+	bool bad_extra; /* the field that says so cannot be */
 	uint8_t block[EXT_IBLOCK_SIZE];
 };
 

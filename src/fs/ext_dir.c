@@ -164,16 +164,17 @@ static int inline_dir(struct dir_walk *w, const uint8_t *raw)
 		w->err = keep;
 		return 0;
 	}
-	/* The parent's inode number, then two stretches of entries. */
-	if (data.len < EXT_IBLOCK_SIZE) {
+	/* The parent's inode number, then two stretches of entries: what the
+	 * inode has room for, and the rest. A size that is less than the first
+	 * is wrong, and Linux does not look at it. */
+	if (data.len < EXT_IBLOCK_SIZE)
 		damage(w, FINDING_DIR_DAMAGED, ERR_CORRUPT, off,
 			"its inline data is too short", data.len);
-		return 0;
-	}
-	r = entries(w, data.data + 4, EXT_IBLOCK_SIZE - 4, off);
-	return r ? r
-		 : entries(w, data.data + EXT_IBLOCK_SIZE,
-			   data.len - EXT_IBLOCK_SIZE, off);
+	r = entries(w, w->in->block + 4, EXT_IBLOCK_SIZE - 4, off);
+	if (r || data.len <= EXT_IBLOCK_SIZE)
+		return r;
+	return entries(w, data.data + EXT_IBLOCK_SIZE,
+		data.len - EXT_IBLOCK_SIZE, off);
 }
 
 static int blocks(struct dir_walk *w)
@@ -195,7 +196,14 @@ static int blocks(struct dir_walk *w)
 			break;
 		run.len = u64_min(run.len, end - run.lblk);
 		from = run.lblk + run.len;
-		for (uint64_t i = 0; i < run.len && !run.unwritten; i++) {
+		/* There are none in a sound directory; Linux and e2fsck take
+		 * the flag for wrong and the blocks for what they hold. */
+		if (run.unwritten)
+			damage(w, FINDING_DIR_DAMAGED, ERR_CORRUPT,
+				ext_blk_off(x, run.pblk),
+				"blocks of it are marked as not written",
+				run.len);
+		for (uint64_t i = 0; i < run.len; i++) {
 			uint64_t off = ext_blk_off(x, run.pblk + i);
 
 			r = ext_map_charge(m, 1, &w->err);

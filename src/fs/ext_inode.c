@@ -111,13 +111,15 @@ int ext_inode_read(struct ext *x, uint64_t id, bool special,
 	if (x->g.incompat & EXT_INCOMPAT_64BIT)
 		out->acl_block |= (uint64_t)le16_get(d->file_acl_hi) << 32;
 	out->extra = 0;
+	out->bad_extra = false;
 	if (x->g.inode_size > EXT_INODE_OLD_SIZE) {
 		uint32_t extra = le16_get(d->extra_isize);
 
-		if (extra > x->g.inode_size - EXT_INODE_OLD_SIZE || extra & 3)
-			return error_at(e, ERR_CORRUPT, off + 0x80,
-				"inode %u: i_extra_isize is %u", ino, extra);
-		if (extra + EXT_INODE_OLD_SIZE + 8 <= x->g.inode_size)
+		/* A wrong one costs the attributes behind it, not the file. */
+		out->bad_extra = extra & 3 ||
+				 extra > x->g.inode_size - EXT_INODE_OLD_SIZE;
+		if (!out->bad_extra &&
+			extra + EXT_INODE_OLD_SIZE + 8 <= x->g.inode_size)
 			out->extra = (uint16_t)(EXT_INODE_OLD_SIZE + extra);
 	}
 	memcpy(out->block, d->block, sizeof(out->block));
@@ -218,6 +220,14 @@ int ext_stat(struct fs *fs, uint64_t id, struct fs_node *out, struct error *e)
 	n.gid = le16_get(d->gid_lo) | (uint32_t)le16_get(d->gid_hi) << 16;
 	n.nlink = in.links;
 	set_time(x, d, &n);
+	if (in.bad_extra) {
+		char where[32];
+
+		snprintf(where, sizeof(where), "inode %u", in.ino);
+		finding_report(x->findings, FINDING_XATTR_DAMAGED,
+			ext_inode_off(x, in.ino) + 0x80, where,
+			"i_extra_isize is %u", le16_get(d->extra_isize));
+	}
 	if (n.type == FS_FILE || n.type == FS_SYMLINK)
 		n.size = in.size;
 	if (n.type == FS_CHAR || n.type == FS_BLOCK)

@@ -72,7 +72,13 @@ for img in plain sums; do
 	row "i_mode" $img "$I" 0000 "UNREADABLE: /file: .*not in use"
 	row "i_mode-type" $img "$I" a471 "UNREADABLE: /file: .*${bad:-its mode is}"
 	row "i_links_count" $img $((I + 0x1a)) 0000 "UNREADABLE: /file: .*not in use"
-	row "i_extra_isize" $img $((I + 0x80)) ffff "UNREADABLE: /file: .*${bad:-i_extra_isize is 65535}"
+	row "i_extra_isize" $img $((I + 0x80)) ffff "${bad:+UNREADABLE: /file: .*}${bad:-xattr-damaged.*i_extra_isize is 65535}"
+	[ $img = sums ] || grep -q '^f .* /file$' out || fail "i_extra_isize: the file itself"
+	row "i_extra_isize of a folder" $img $(($(ino $img dir) + 0x80)) 0100 "${bad:-xattr-damaged.*i_extra_isize is 1}"
+	[ $img = sums ] || grep -q '^f .* /dir/inside$' out || fail "i_extra_isize: the files of a folder"
+	# as Linux and e2fsck: the blocks count all the same
+	row "ee_len: not written" $img $(($(ino $img dir) + 0x38)) 0180 "${bad:-dir-damaged.*marked as not written}"
+	[ $img = sums ] || grep -q '^f .* /dir/inside$' out || fail "a folder's block that is not written"
 	row "i_size" $img $((I + 0x6f)) ff "UNREADABLE: /file: .*${bad:-its size is}"
 	row "eh_magic" $img $((I + 0x28)) 0000 "/file: .*${bad:-eh_magic}"
 	row "eh_entries" $img $((I + 0x2a)) 0500 "/file: .*${bad:-eh_entries or eh_max}"
@@ -124,6 +130,10 @@ F=$(ino maps frag)
 row "direct block" maps $((F + 0x28)) ffffffff "/frag: .*outside"
 row "indirect block" maps $((F + 0x58)) ffffffff "/frag: .*outside"
 row "double to itself" maps $((F + 0x5c)) "$(od -An -tx1 -j $((F + 0x58)) -N4 maps | tr -d ' ')" "^f .* /frag\|/frag:"
+make_fs inl -O inline_data,^metadata_csum,^resize_inode,^has_journal,^64bit
+row "inline folder's size" inl $(($(ino inl dir) + 4)) 38000000 "dir-damaged.*inline data is too short (56)"
+grep -q '^f .* /dir/inside$' out || fail "inline folder: its files"
+row "inline folder's size 0" inl $(($(ino inl dir) + 4)) 00000000 "dir-damaged.*inline data is too short"
 # what is far away from the damage is still there
 row "the rest" plain "$(ino plain file)" 0000 "^f .* /dir/inside"
 
