@@ -104,7 +104,10 @@ static int descend(struct walk *w, uint64_t vcn, struct error *e)
 		l->block = malloc(w->block_size);
 	if (!l->block)
 		return error_nomem(e);
-	r = ntfs_stream_read(w->n, &w->tree, w->n->meta, l->block,
+	/* The index of a small directory stands by itself: around it is nothing
+	 * that will be asked for. */
+	r = ntfs_stream_read(w->n, &w->tree,
+		w->tree.size < 32 * KIB ? w->n->src : w->n->meta, l->block,
 		w->block_size, off, e);
 	if (!r)
 		r = ntfs_fixup(l->block, w->block_size, "INDX", 0, e);

@@ -95,7 +95,7 @@ static int open_volume(struct source *src, const struct finding_sink *findings,
 	f->fs.ops = &fs_udf;
 	f->findings = findings;
 	f->src = source_ref(src);
-	r = source_cache(src, 4096, 4 * MIB, &f->meta, e);
+	r = source_cache(src, 16 * KIB, 4 * MIB, &f->meta, e);
 	if (r)
 		return r;
 	if (!udf_announced(f->meta, &f->iso, &spacing))
