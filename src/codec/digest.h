@@ -49,9 +49,14 @@ bool hex_decode(const char *hex, size_t n, uint8_t *out);
 extern const struct oid oid_empty;
 
 void sha256(const void *data, size_t len, struct oid *out);
-/* Of two buffers, in the time of the longer one where the processor can. */
-void sha256_two(const void *a, size_t a_len, const void *b, size_t b_len,
-	struct oid *out_a, struct oid *out_b);
+/* Of several buffers: two at a time, where the processor can, take two thirds
+ * of the time that they take in turn. */
+struct sha256_job {
+	const void *data;
+	size_t len;
+	struct oid *out;
+};
+void sha256_many(const struct sha256_job *jobs, size_t n);
 
 /* In pieces. Heap-allocated, reusable: sha256_start begins anew. NULL when out
  * of memory. One thread at a time. */

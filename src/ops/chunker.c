@@ -7,6 +7,9 @@
 #define WINDOW (2u * 1024 * 1024)
 _Static_assert(WINDOW >= 2 * CDC_MAX, "a window holds more than one chunk");
 
+/* Chunks that are hashed together. */
+#define CUT_AT_ONCE 16
+
 static int put_chunk(struct packer *p, const uint8_t *data, size_t n,
 	const struct oid *id, struct buf *list, struct error *e)
 {
@@ -14,24 +17,30 @@ static int put_chunk(struct packer *p, const uint8_t *data, size_t n,
 	return list->oom ? error_nomem(e) : packer_put_known(p, data, n, id, e);
 }
 
-/* Cuts and stores one chunk, or two, which are hashed in the time of one.
- * whole: nothing follows the len bytes. */
+/* Cuts and stores some chunks (len > 0), which are hashed together. whole: nothing
+ * follows the len bytes; else the last chunk begins CDC_MAX before their end,
+ * at least. */
 static int put_chunks(struct packer *p, const uint8_t *data, size_t len,
 	bool whole, struct buf *list, size_t *out_len, struct error *e)
 {
-	size_t n = cdc_cut(data, len), m = 0;
-	struct oid id, next;
-	int r;
+	struct sha256_job job[CUT_AT_ONCE];
+	struct oid id[CUT_AT_ONCE];
+	size_t n = 0, at = 0;
+	int r = 0;
 
-	if (n < len && (whole || len - n >= CDC_MAX)) {
-		m = cdc_cut(data + n, len - n);
-		sha256_two(data, n, data + n, m, &id, &next);
-	} else {
-		sha256(data, n, &id);
-	}
-	*out_len = n + m;
-	r = put_chunk(p, data, n, &id, list, e);
-	return r || !m ? r : put_chunk(p, data + n, m, &next, list, e);
+	do {
+		size_t m = cdc_cut(data + at, len - at);
+
+		job[n] = (struct sha256_job){ data + at, m, &id[n] };
+		at += m;
+		n++;
+	} while (at < len && n < CUT_AT_ONCE &&
+		(whole || len - at >= CDC_MAX));
+	sha256_many(job, n);
+	for (size_t i = 0; i < n && !r; i++)
+		r = put_chunk(p, job[i].data, job[i].len, &id[i], list, e);
+	*out_len = at;
+	return r;
 }
 
 int chunk_memory(struct packer *p, const uint8_t *data, size_t len,

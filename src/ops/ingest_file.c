@@ -188,13 +188,19 @@ static int put_small(struct ingest_worker *w, struct cut_file *f,
 
 int ingest_settle(struct ingest_worker *w, struct error *e)
 {
-	struct cut_file *f = w->waiting;
+	struct sha256_job job[WAITING_MAX];
+	int r = 0;
 
-	if (!f)
-		return 0;
-	w->waiting = NULL;
-	sha256(w->held.data, (size_t)f->size, &f->hash);
-	return put_small(w, f, w->held.data, e);
+	for (size_t i = 0; i < w->nwaiting; i++)
+		job[i] = (struct sha256_job){ w->held.data + w->waiting[i].off,
+			(size_t)w->waiting[i].file->size,
+			&w->waiting[i].file->hash };
+	sha256_many(job, w->nwaiting);
+	for (size_t i = 0; i < w->nwaiting && !r; i++)
+		r = put_small(w, w->waiting[i].file, job[i].data, e);
+	w->nwaiting = 0;
+	buf_clear(&w->held);
+	return r;
 }
 
 static int small_file(struct ingest_worker *w, struct cut_file *f,
@@ -202,30 +208,21 @@ static int small_file(struct ingest_worker *w, struct cut_file *f,
 {
 	bool claimed = f->flags & CUT_CLAIMED;
 	size_t size = (size_t)f->size, slack = slack_len(w->in->cut, f);
-	struct cut_file *o = w->waiting;
+	size_t off = w->held.len;
+	uint8_t *data = buf_grow(&w->held, size + slack);
 	int r;
 
-	buf_clear(&w->data);
-	if (!buf_room(&w->data, size + slack))
+	if (!data)
 		return error_nomem(e);
-	r = read_file(w, f, w->data.data, size + slack, 0, claimed, e);
+	r = read_file(w, f, data, size + slack, 0, claimed, e);
 	if (!r && slack)
-		r = put_slack(w, f, w->data.data + size, slack, e);
+		r = put_slack(w, f, data + size, slack, e);
 	if (r)
 		return r;
-	if (!o) {
-		struct buf b = w->held;
-
-		w->held = w->data;
-		w->data = b;
-		w->waiting = f;
-		return 0;
-	}
-	w->waiting = NULL;
-	sha256_two(w->held.data, (size_t)o->size, w->data.data, size, &o->hash,
-		&f->hash);
-	r = put_small(w, o, w->held.data, e);
-	return r ? r : put_small(w, f, w->data.data, e);
+	w->waiting[w->nwaiting++] = (struct waiting){ f, off };
+	return w->nwaiting == WAITING_MAX || w->held.len >= WAITING_BYTES
+		       ? ingest_settle(w, e)
+		       : 0;
 }
 
 struct file_reader {

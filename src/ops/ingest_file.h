@@ -8,6 +8,11 @@
 #include "ops/chunker.h"
 #include "ops/ingest.h"
 
+/* Small files that a worker hashes together, and how many bytes they may have
+ * when one more is added. */
+#define WAITING_MAX 16
+#define WAITING_BYTES (256u * 1024)
+
 /* A large file whose segments are chunked by many workers. */
 struct large_file {
 	struct large_file *next;
@@ -36,9 +41,13 @@ struct ingest_worker {
 	struct packer *packer;
 	struct sha256 *sha;
 	struct buf data, scratch;
-	/* a small file that was read and waits for the next one, since two are
-	 * hashed in the time of one */
-	struct cut_file *waiting;
+	/* small files that were read, to be hashed together: contents (with
+	 * slack) in a row */
+	struct waiting {
+		struct cut_file *file;
+		size_t off; /* in held */
+	} waiting[WAITING_MAX];
+	size_t nwaiting;
 	struct buf held;
 	struct digest_acc digest; /* of the swept disk */
 	struct digest_acc *gains; /* of a change: one a disk, else NULL */
@@ -61,7 +70,7 @@ int ingest_digest(struct ingest_worker *w, uint32_t disk, const uint8_t *data,
  * swept disk count for the digest. A large one may be left to be chunked by
  * ingest_help, a small one to ingest_settle. */
 int ingest_file(struct ingest_worker *w, struct cut_file *f, struct error *e);
-/* Hashes and stores the file that still waits: before what the worker did is
+/* Hashes and stores the files that still wait: before what the worker did is
  * said to be done. */
 int ingest_settle(struct ingest_worker *w, struct error *e);
 

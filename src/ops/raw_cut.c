@@ -4,6 +4,9 @@
 #include "base/checked.h"
 #include "codec/cdc.h"
 
+/* Chunks that are hashed together. */
+#define CUT_AT_ONCE 16
+
 /* Cuts a run of the skeleton where its content says so, in the way in which
  * files are chunked: free space is full of what once were files, and some of
  * them live on, here or in another image. */
@@ -13,22 +16,23 @@ static int raw_run(struct packer *p, const uint8_t *data, size_t len,
 	int r = 0;
 
 	while (len && !r) {
-		size_t n[2] = { cdc_cut(data, len), 0 };
-		struct oid id[2];
+		struct sha256_job job[CUT_AT_ONCE];
+		struct oid id[CUT_AT_ONCE];
+		size_t n = 0;
 
-		if (len > n[0]) { /* two are hashed in the time of one */
-			n[1] = cdc_cut(data + n[0], len - n[0]);
-			sha256_two(data, n[0], data + n[0], n[1], &id[0],
-				&id[1]);
-		} else {
-			sha256(data, n[0], &id[0]);
+		for (; len && n < CUT_AT_ONCE; n++) {
+			size_t m = cdc_cut(data, len);
+
+			job[n] = (struct sha256_job){ data, m, &id[n] };
+			data += m;
+			len -= m;
 		}
-		for (int i = 0; i < 2 && n[i] && !r; i++) {
-			r = packer_put_known(p, data, n[i], &id[i], e);
+		sha256_many(job, n);
+		for (size_t i = 0; i < n && !r; i++) {
+			r = packer_put_known(p, job[i].data, job[i].len,
+				&id[i], e);
 			if (!r)
-				r = fn(ctx, false, n[i], &id[i], e);
-			data += n[i];
-			len -= n[i];
+				r = fn(ctx, false, job[i].len, &id[i], e);
 		}
 	}
 	return r;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* SHA-256 of two buffers at once is what libcrypto says of each. */
+/* SHA-256 of many buffers at once is what libcrypto says of each. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,41 +8,57 @@
 #include <openssl/evp.h>
 #include "codec/digest.h"
 
-static void one(const uint8_t *a, size_t a_len, const uint8_t *b, size_t b_len)
+static void check(const struct sha256_job *jobs, size_t n)
 {
-	struct oid x, y, want;
+	sha256_many(jobs, n);
+	for (size_t i = 0; i < n; i++) {
+		struct oid want, alone;
 
-	sha256_two(a, a_len, b, b_len, &x, &y);
-	assert_true(EVP_Digest(a, a_len, want.b, NULL, EVP_sha256(), NULL));
-	assert_true(oid_equal(&x, &want));
-	assert_true(EVP_Digest(b, b_len, want.b, NULL, EVP_sha256(), NULL));
-	assert_true(oid_equal(&y, &want));
-	sha256(b, b_len, &y);
-	assert_true(oid_equal(&y, &want));
+		assert_true(EVP_Digest(jobs[i].data, jobs[i].len, want.b, NULL,
+			EVP_sha256(), NULL));
+		sha256(jobs[i].data, jobs[i].len, &alone);
+		assert_true(oid_equal(jobs[i].out, &want));
+		assert_true(oid_equal(&alone, &want));
+	}
 }
 
-static void test_two(void **state)
+static void test_many(void **state)
 {
 	static uint8_t b[200000];
+	struct sha256_job jobs[20];
+	struct oid out[20];
 	uint32_t x = 1;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(b); i++)
 		b[i] = (uint8_t)((x = x * 1664525 + 1013904223) >> 24);
-	one(b, 0, b, 0);
-	for (size_t i = 0; i < 300; i++) {
-		one(b + i, i, b + 300, i);
-		one(b + 3, i, b + 1000 + i, 128 + i % 7);
-		one(b, 64 * i, b + 5, 300 - i);
+	check(NULL, 0);
+	for (unsigned turn = 0; turn < 600; turn++) {
+		size_t n = turn % 20 + 1, most = turn % 7 ? 300 : 60000;
+
+		for (size_t i = 0; i < n; i++) {
+			x = x * 1664525 + 1013904223;
+			jobs[i] = (struct sha256_job){ b + i * 7,
+				turn < 300 ? i * turn : (x >> 8) % most,
+				&out[i] };
+		}
+		check(jobs, n);
 	}
-	one(b, sizeof(b), b + 1, sizeof(b) - 1);
-	one(b, 70, b + 1, sizeof(b) - 1);
+	for (size_t i = 0; i < 300; i++) {
+		jobs[0] = (struct sha256_job){ b + i, i, &out[0] };
+		jobs[1] = (struct sha256_job){ b, 300 - i, &out[1] };
+		check(jobs, 2);
+		check(jobs, 1);
+	}
+	jobs[0] = (struct sha256_job){ b, sizeof(b), &out[0] };
+	jobs[1] = (struct sha256_job){ b + 1, 70, &out[1] };
+	check(jobs, 2);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_two),
+		cmocka_unit_test(test_many),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* SHA-256 of two buffers at once. A round of the processor's instructions
- * waits for the one before: one stream leaves half of the unit idle. */
+/* SHA-256 of many buffers, two at a time. A round of the processor's
+ * instructions waits for the one before: one stream leaves half of the unit
+ * idle. */
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include <openssl/sha.h>
 
@@ -114,52 +115,83 @@ TARGET static void compress(uint32_t h[LANES][8], const uint8_t *p[LANES],
 	}
 }
 
-/* The blocks that both have, side by side; what is left, one by one. */
-static bool together(const void *data[LANES], const size_t len[LANES],
-	struct oid *out[LANES])
+/* A stream that has a lane. */
+struct lane {
+	const struct sha256_job *job;
+	const uint8_t *p;
+	size_t blocks; /* left */
+};
+
+static void begin(struct lane *l, uint32_t h[8], const struct sha256_job *j)
 {
-	size_t n = (len[0] < len[1] ? len[0] : len[1]) / 64;
-	const uint8_t *p[LANES] = { data[0], data[1] };
-	uint32_t h[LANES][8];
 	SHA256_CTX ctx;
 
-	pthread_once(&once, look);
-	if (!have_instructions || !n)
-		return false;
+	*l = (struct lane){ j, j->data, j->len / 64 };
 	SHA256_Init(&ctx);
-	for (int l = 0; l < LANES; l++)
-		for (int i = 0; i < 8; i++)
-			h[l][i] = ctx.h[i];
-	compress(h, p, n);
-	for (int l = 0; l < LANES; l++) {
-		SHA256_Init(&ctx);
-		for (int i = 0; i < 8; i++)
-			ctx.h[i] = h[l][i];
-		/* the length so far, in bits */
-		ctx.Nl = (uint32_t)((uint64_t)n << 9);
-		ctx.Nh = (uint32_t)((uint64_t)n >> 23);
-		SHA256_Update(&ctx, p[l] + 64 * n, len[l] - 64 * n);
-		SHA256_Final(out[l]->b, &ctx);
+	for (int i = 0; i < 8; i++)
+		h[i] = ctx.h[i];
+}
+
+/* What is left of the stream, by itself. */
+static void end(const struct lane *l, const uint32_t h[8])
+{
+	const uint8_t *from = l->job->data;
+	uint64_t done = (uint64_t)(l->p - from);
+	SHA256_CTX ctx;
+
+	SHA256_Init(&ctx);
+	for (int i = 0; i < 8; i++)
+		ctx.h[i] = h[i];
+	/* the length so far, in bits */
+	ctx.Nl = (uint32_t)(done << 3);
+	ctx.Nh = (uint32_t)(done >> 29);
+	SHA256_Update(&ctx, l->p, l->job->len - (size_t)done);
+	SHA256_Final(l->job->out->b, &ctx);
+}
+
+static bool together(const struct sha256_job *jobs, size_t n)
+{
+	struct lane l[LANES];
+	uint32_t h[LANES][8];
+	size_t next = LANES;
+
+	pthread_once(&once, look);
+	if (!have_instructions || n < LANES)
+		return false;
+	for (size_t i = 0; i < LANES; i++)
+		begin(&l[i], h[i], &jobs[i]);
+	for (;;) {
+		size_t m = l[0].blocks < l[1].blocks ? l[0].blocks
+						     : l[1].blocks;
+		int done;
+
+		compress(h, (const uint8_t *[]){ l[0].p, l[1].p }, m);
+		for (int i = 0; i < LANES; i++) {
+			l[i].p += 64 * m;
+			l[i].blocks -= m;
+		}
+		done = l[0].blocks ? 1 : 0;
+		end(&l[done], h[done]);
+		if (next == n) {
+			end(&l[!done], h[!done]);
+			return true;
+		}
+		begin(&l[done], h[done], &jobs[next++]);
 	}
-	return true;
 }
 #else
-static bool together(const void *data[2], const size_t len[2],
-	struct oid *out[2])
+static bool together(const struct sha256_job *jobs, size_t n)
 {
-	(void)data;
-	(void)len;
-	(void)out;
+	(void)jobs;
+	(void)n;
 	return false;
 }
 #endif
 
-void sha256_two(const void *a, size_t a_len, const void *b, size_t b_len,
-	struct oid *out_a, struct oid *out_b)
+void sha256_many(const struct sha256_job *jobs, size_t n)
 {
-	if (together((const void *[]){ a, b }, (const size_t[]){ a_len, b_len },
-		    (struct oid *[]){ out_a, out_b }))
+	if (together(jobs, n))
 		return;
-	sha256(a, a_len, out_a);
-	sha256(b, b_len, out_b);
+	for (size_t i = 0; i < n; i++)
+		sha256(jobs[i].data, jobs[i].len, jobs[i].out);
 }
