@@ -12,26 +12,22 @@ form of treedump.py.
     damage=NAME      main (the main descriptor sequence), meta (the metadata file's entry), metadata (a block of the
                      metadata partition; the mirror has it)
     few=0            1: fewer files and blocks, for fuzzing
+    many=0           a folder of so many more files, a sixth as many hard links, folders 60 deep, a file of 5 GiB of holes
 Made from ECMA-167 and UDF 2.60, checked with Linux (tests/tools/udfvm), 7-Zip and GRUB."""
-import datetime, hashlib, random, struct, sys
+import binascii, datetime, hashlib, random, struct, sys
 
-opt = dict(bs="2048", rev="0x201", map="physical", ad="long", efe="1", strategy="4", damage="", few="0")
+opt = dict(bs="2048", rev="0x201", map="physical", ad="long", efe="1", strategy="4", damage="", few="0", many="0")
 for a in sys.argv[2:]:
     k, v = a.split("=", 1)
     assert k in opt, k
     opt[k] = v
 BS, REV, MAP, AD, STRATEGY = int(opt["bs"]), int(opt["rev"], 0), opt["map"], opt["ad"], int(opt["strategy"])
-EFE, FEW = opt["efe"] == "1", opt["few"] == "1"
+EFE, FEW, MANY = opt["efe"] == "1", opt["few"] == "1", int(opt["many"])
 rnd = random.Random(7)
 
 
 def crc(b):
-    c = 0
-    for x in b:
-        c ^= x << 8
-        for _ in range(8):
-            c = (c << 1 ^ 0x1021 if c & 0x8000 else c << 1) & 0xffff
-    return c
+    return binascii.crc_hqx(b, 0)
 
 
 def tagged(ident, loc, body):
@@ -70,7 +66,7 @@ def stamp(t=WHEN, zone=0):
 # --- the volume: blocks by number; partitions over it ---
 vol = {}
 PACKET = 32
-START, LEN = 320, 2048
+START, LEN = 320, 2048 + MANY * 2
 main_ref = 0
 meta_ref = 1 if MAP in ("meta", "virtual") else 0
 top = 5            # next free block of the physical partition
@@ -404,6 +400,38 @@ for i in range(3 if FEW else 120 if BS < 4096 else 400):
 deep = new_icb()
 many.append(("deep", directory(deep, "/sub/deep", [(None, sub[0], 10, b"")], inline=True), 2, b""))
 add("sub", directory(sub, "/sub", many, links=2), 2)
+if MANY:
+    names = ["file %d", "datei-ä-%d", "ファイル %d", "%d " + "long" * 40]
+    full, linked, level, path = new_icb(), new_icb(), [new_icb() for _ in range(60)], "/deep"
+    inside = [(None, root[0], 10, b"")]
+    for i in range(MANY):
+        name = names[i % 4] % i
+        inside.append((name, regular("/many/" + name, b"%d" % i * (i % 40), inline=i % 3 > 0), 0, b""))
+    add("many", directory(full, "/many", inside), 2)
+    one = regular("/links/0", b"one content", links=MANY // 6)
+    said_of_it = lines[-1]
+    inside = [(None, root[0], 10, b""), ("0", one, 0, b"")]
+    for i in range(1, MANY // 6):
+        inside.append((str(i), one, 0, b""))
+        lines.append(said_of_it.replace("/links/0", "/links/%d" % i))
+    add("links", directory(linked, "/links", inside), 2)
+    # holes, each as long as one extent can be
+    size = (1 << 30) - BS
+    icb = new_icb()
+    entry(icb[1], 5, 5 * size, ads_of([(2, size, 0)] * 5, form()), form())
+    said("f", "/huge", 0o644, 0, 0, 5 * size, None)
+    h, zeros = hashlib.sha256(), bytes(BS << 8)
+    for i in range(5 * size // BS >> 8):
+        h.update(zeros)
+    h.update(bytes(5 * size - (5 * size // BS >> 8) * (BS << 8)))
+    lines[-1] = lines[-1].replace(" - /huge", " %s /huge" % h.hexdigest())
+    add("huge", icb[0])
+    paths = ["/deep" + "".join("/%d" % k for k in range(i)) for i in range(60)]
+    bottom = regular(paths[-1] + "/bottom", b"deep")
+    for i in reversed(range(60)):
+        inner = ("bottom", bottom, 0, b"") if i == 59 else (str(i), level[i + 1][0], 2, b"")
+        directory(level[i], paths[i], [(None, (root if i == 0 else level[i - 1])[0], 10, b""), inner], inline=True, links=1 if i == 59 else 2)
+    add("deep", level[0][0], 2)
 directory(root, "/", items, links=3)
 body = stamp() + struct.pack("<HHIIII", 3, 3, 1, 1, 0, 0) + charspec + dstring("Volume of a test", 128) + charspec + dstring("files", 32) + bytes(64)
 body += long_ad(BS, root[0], meta_ref) + domain + bytes(16) + bytes(16) + bytes(32)
