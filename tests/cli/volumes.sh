@@ -12,13 +12,14 @@ rw_mount() { mkdir -p "$2"; mount -o "loop${3:+,$3}" "$1" "$2" 2>mount.err || sk
 text() { python3 -c 'import sys; n = int(sys.argv[1]); sys.stdout.write("".join("line %d of some text that packs well\n" % i for i in range(n)))' "$1"; }
 
 # btrfs: root and home are subvolumes, a snapshot of the root lies beside them
-truncate -s 256M b.raw; mkfs.btrfs -q -U 11111111-2222-3333-4444-555555555555 b.raw >/dev/null
+uuid=$(cat /proc/sys/kernel/random/uuid) # that no other test has mounted: neither mkfs nor the kernel takes one twice
+truncate -s 256M b.raw; mkfs.btrfs -q -U $uuid b.raw >/dev/null
 rw_mount b.raw b compress-force=zstd
 btrfs -q subvolume create b/@ 2>/dev/null || btrfs subvolume create b/@ >/dev/null
 btrfs subvolume create b/@home >/dev/null
 mkdir -p b/@/etc b/@/usr/lib b/@/home b/@/data b/@home/user b/many
 echo ID=b > b/@/usr/lib/os-release; ln -s ../usr/lib/os-release b/@/etc/os-release
-printf '%s\n' 'UUID=11111111-2222-3333-4444-555555555555 / btrfs subvol=@,compress=zstd 0 0' \
+printf '%s\n' "UUID=$uuid / btrfs subvol=@,compress=zstd 0 0" \
 	'/dev/sda /home btrfs compress=zstd,subvol=/@home 0 0' > b/@/etc/fstab
 for i in 1 10 1000 40000; do text $i > b/@/data/text$i; done
 head -c 700000 /dev/urandom > b/@/data/random; truncate -s 3M b/@/data/hole; text 500 >> b/@/data/hole
