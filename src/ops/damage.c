@@ -278,45 +278,79 @@ static int trace_commit(struct trace *t, const struct oid *id, uint64_t pos)
 	return r;
 }
 
-/* Which refs have a touched commit in their history? */
-static int trace_ref(struct trace *t, const struct root *root,
-	struct damage_item *x)
+/* The history of a ref: a bit for each commit that is there, and the ids of
+ * those that are not. */
+struct history {
+	uint64_t *seen;
+	VEC(struct oid) missing;
+};
+
+static int walk_history(struct trace *t, const struct oid *from,
+	struct history *h)
 {
 	VEC(struct oid) todo = { 0 };
-	uint64_t *seen = census_bits(census_count(t->c));
-	bool touched = false;
-	int r = seen && vec_push(&todo, root->id) ? 0 : error_nomem(t->e);
+	int r = vec_push(&todo, *from) ? 0 : error_nomem(t->e);
 
-	while (!r && todo.len && !touched) {
+	while (!r && todo.len) {
 		struct oid id = todo.items[--todo.len];
 		AUTO_COMMIT c = { 0 };
 		uint64_t pos;
 
-		for (size_t i = 0; i < x->commits.len && !touched; i++)
-			touched = oid_equal(&x->commits.items[i], &id);
 		if (!census_find(t->c, SPACE_RECORD, &id, &pos)) {
-			touched |= blamed(t->d, SPACE_RECORD, &id) == x;
+			if (!vec_push(&h->missing, id))
+				r = error_nomem(t->e);
 			continue;
 		}
-		if (bit_get(seen, pos))
+		if (bit_get(h->seen, pos))
 			continue;
-		bit_set(seen, pos);
+		bit_set(h->seen, pos);
 		if (library_get_commit(t->l, &id, &c, NULL))
 			continue;
 		for (size_t i = 0; i < c.parents.len && !r; i++)
 			if (!vec_push(&todo, c.parents.items[i]))
 				r = error_nomem(t->e);
 	}
-	free(seen);
 	vec_release(&todo);
-	if (!r && touched) {
-		char *name = strdup(root->ref);
+	return r;
+}
 
+/* Is one of the commits that stand on it in this history? */
+static bool touches(const struct trace *t, const struct damage_item *x,
+	const struct history *h)
+{
+	uint64_t pos;
+
+	for (size_t i = 0; i < x->commits.len; i++)
+		if (census_find(t->c, SPACE_RECORD, &x->commits.items[i],
+			    &pos) &&
+			bit_get(h->seen, pos))
+			return true;
+	for (size_t i = 0; i < h->missing.len; i++)
+		if (blamed(t->d, SPACE_RECORD, &h->missing.items[i]) == x)
+			return true;
+	return false;
+}
+
+/* Which items does a ref stand on? Its history is walked once for all. */
+static int trace_ref(struct trace *t, const struct root *root)
+{
+	struct history h = { .seen = census_bits(census_count(t->c)) };
+	int r = h.seen ? walk_history(t, &root->id, &h) : error_nomem(t->e);
+
+	for (size_t i = 0; i < t->d->items.len && !r; i++) {
+		struct damage_item *x = &t->d->items.items[i];
+		char *name;
+
+		if (!x->ncommits || !touches(t, x, &h))
+			continue;
+		name = strdup(root->ref);
 		if (!name || !vec_push(&x->refs, name)) {
 			free(name);
 			r = error_nomem(t->e);
 		}
 	}
+	free(h.seen);
+	vec_release(&h.missing);
 	return r;
 }
 
@@ -351,12 +385,9 @@ int damage_trace(struct damage *d, struct library *l, struct census *c,
 			r = hit(&t, x);
 		}
 	}
-	for (size_t i = 0; i < d->items.len && !r; i++)
-		for (size_t k = 0; k < roots->items.len && !r; k++)
-			if (!roots->items.items[k].log &&
-				d->items.items[i].ncommits)
-				r = trace_ref(&t, &roots->items.items[k],
-					&d->items.items[i]);
+	for (size_t i = 0; i < roots->items.len && !r; i++)
+		if (!roots->items.items[i].log)
+			r = trace_ref(&t, &roots->items.items[i]);
 	buf_release(&t.path);
 	vec_release(&t.steps);
 	free(t.clean);
