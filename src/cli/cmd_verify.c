@@ -4,11 +4,14 @@
 #include "cli/commands.h"
 #include "cli/json.h"
 #include "ops/check.h"
+#include "ops/repair.h"
 
 static const struct cli_option options[] = {
 	{ 0, "all", NULL, "the whole library (the default)", 0 },
 	{ 0, "read-data", NULL, "read and hash every byte, rebuild every disk",
 		0 },
+	{ 0, "repair", NULL,
+		"build index files again, forget what cannot be read", 0 },
 	{ 0, "threads", "N", "how many cores to use (default: all)", 0 },
 	{ 0, NULL, NULL, NULL, 0 },
 };
@@ -36,7 +39,33 @@ static void json_item(struct json *j, const struct damage_item *x)
 	json_object_end(j);
 }
 
-static void print_json(const struct check_result *r, bool read_data)
+static void json_repair(struct json *j, const struct repair_result *x)
+{
+	json_object(j, "repair");
+	json_u64(j, "indexes", x->index.indexes);
+	json_u64(j, "packs", x->index.packs);
+	json_u64(j, "objects", x->index.objects);
+	json_u64(j, "lost_bytes", x->index.lost_bytes);
+	json_u64(j, "forgotten", x->forgotten);
+	json_u64(j, "packs_rewritten", x->rewritten);
+	json_object_end(j);
+}
+
+static void print_repair(const struct repair_result *x)
+{
+	printf("index built again: %" PRIu64 " objects in %" PRIu64 " packs\n",
+		x->index.objects, x->index.packs);
+	if (x->rewritten)
+		printf("%" PRIu64 " damaged packs written anew; %" PRIu64
+		       " bytes of them could not be read\n",
+			x->rewritten, x->index.lost_bytes);
+	if (x->forgotten)
+		printf("%" PRIu64 " lists of chunks forgotten that lack one\n",
+			x->forgotten);
+}
+
+static void print_json(const struct check_result *r,
+	const struct repair_result *repair, bool read_data)
 {
 	struct json j;
 
@@ -53,6 +82,8 @@ static void print_json(const struct check_result *r, bool read_data)
 	json_u64(&j, "frames", r->frames);
 	json_u64(&j, "bytes", r->bytes);
 	json_u64(&j, "disks", r->disks);
+	if (repair)
+		json_repair(&j, repair);
 	json_array(&j, "damaged");
 	for (size_t i = 0; i < r->damage.items.len; i++)
 		json_item(&j, &r->damage.items.items[i]);
@@ -87,6 +118,8 @@ static int run(struct cli *c)
 	struct check_args a = { .read_data = cli_flag(c, "read-data"),
 		.progress = &c->progress };
 	AUTO_FREE char *path = cli_library_path(c);
+	bool mend = cli_flag(c, "repair");
+	struct repair_result mended;
 	struct check_result res;
 	struct oid commit;
 	uint64_t threads;
@@ -94,6 +127,8 @@ static int run(struct cli *c)
 
 	if (!r && c->nargs && cli_flag(c, "all"))
 		return cli_usage(c, "either a revision or --all");
+	if (!r && c->nargs && mend)
+		return cli_usage(c, "--repair is for the whole library");
 	if (!r)
 		r = cli_opt_number(c, "threads", false, 0, &threads);
 	if (r)
@@ -109,13 +144,26 @@ static int run(struct cli *c)
 	if (r)
 		return r;
 	cli_progress_start(c);
+	if (mend) {
+		r = ops_repair(c->lib,
+			&(struct repair_args){ .threads = a.threads,
+				.progress = &c->progress },
+			&mended, &c->err);
+		if (r) {
+			cli_progress_end(c);
+			return r;
+		}
+		a.read_data = true;
+	}
 	r = ops_check(c->lib, &a, &res, &c->err);
 	cli_progress_end(c);
 	if (r)
 		return r;
 	if (c->json) {
-		print_json(&res, a.read_data);
+		print_json(&res, mend ? &mended : NULL, a.read_data);
 	} else {
+		if (mend && !c->quiet)
+			print_repair(&mended);
 		for (size_t i = 0; i < res.damage.items.len; i++)
 			print_item(&res.damage.items.items[i]);
 		if (!c->quiet)
@@ -126,6 +174,11 @@ static int run(struct cli *c)
 				: a.read_data	  ? "every byte is as it was "
 						    "stored"
 						  : "everything is there");
+		if (!c->quiet && res.damage.nitems)
+			printf(mend ? "What is missing comes back with an "
+				      "import of the same disk or file.\n"
+				    : "'strata verify --repair' keeps what can "
+				      "be read.\n");
 	}
 	r = res.damage.nitems ? EXIT_DAMAGED : 0;
 	check_result_release(&res);
@@ -134,7 +187,7 @@ static int run(struct cli *c)
 
 const struct command cmd_verify = {
 	.name = "verify",
-	.synopsis = "[REV | --all] [--read-data]",
+	.synopsis = "[REV | --all] [--read-data] [--repair]",
 	.summary = "check that everything is there and undamaged",
 	.options = options,
 	.operands = COMPLETE_REV,

@@ -81,7 +81,7 @@ static int merge(struct store *s, struct snapshot *sn, struct error *e)
 		ix[i] = &sn->ix[i];
 	qsort(ix, sn->n, sizeof(*ix), by_size);
 	k = choose(ix, sn->n);
-	/* A damaged index must not spread: verify names it, repair mends. */
+	/* A damaged index must not spread: verify names it, repair mends it. */
 	for (size_t i = 0; i < k; i++)
 		if (index_check(ix[i], e))
 			return ERR_DAMAGED;

@@ -67,7 +67,7 @@ int gc_plan_make(const struct census *c, const uint64_t *drop,
 		bool join = small >= policy->join_count &&
 			    packs[i].size < policy->join_below;
 
-		if (!policy->all) {
+		if (!policy->all && !(policy->doomed && policy->doomed[i])) {
 			if (policy->young && policy->young[i])
 				continue;
 			if (!join && out->kept[i] >= packs[i].raw_bytes / 100 *

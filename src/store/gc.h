@@ -21,13 +21,15 @@ void gc_plan_release(struct gc_plan *p);
 /* drop: a bit for each position that goes (only the one that census_find
  * gives counts). Packs of which less than live_percent lives are doomed, and
  * all smaller than join_below where there are at least join_count; all: every
- * pack. young (may be NULL): packs that are left alone, unless all. */
+ * pack. young (may be NULL): packs that are left alone, unless all. doomed (may
+ * be NULL): packs that go in any case. */
 struct gc_policy {
 	unsigned live_percent;
 	uint64_t join_below;
 	unsigned join_count;
 	bool all;
 	const uint8_t *young;
+	const uint8_t *doomed;
 };
 int gc_plan_make(const struct census *c, const uint64_t *drop,
 	const struct gc_policy *policy, struct gc_plan *out, struct error *e);

@@ -18,8 +18,10 @@ struct index_section {
 	const struct index_loc *locs;
 };
 
+#define INDEX_NAME_MAX 48
+
 struct index {
-	char name[48]; /* below index/, or a path with a '/' in it */
+	char name[INDEX_NAME_MAX]; /* below index/, or a path with a '/' in it */
 	const uint8_t *data;
 	size_t len;
 	uint32_t npacks, nframes;

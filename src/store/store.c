@@ -57,7 +57,7 @@ static int list_indexes(struct store *s, name_list *out, struct error *e)
 	size_t n = 0;
 
 	for (size_t i = 0; i < out->len; i++)
-		if (strlen(out->items[i]) < sizeof(((struct index *)0)->name))
+		if (strlen(out->items[i]) < INDEX_NAME_MAX)
 			out->items[n++] = out->items[i];
 		else
 			free(out->items[i]);
