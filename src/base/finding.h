@@ -54,6 +54,9 @@ enum finding_severity {
 		"the file system's log is on another device")                  \
 	X(FS_BACKUP_SUPER, "fs-backup-super", WARNING,                         \
 		"the first superblock is damaged; a copy is used")             \
+	X(FS_METADATA_ONLY, "fs-metadata-only", WARNING,                       \
+		"the file system is a copy of another's metadata; what its "   \
+		"files held is not there")                                     \
 	X(FS_BRIDGE, "fs-bridge", NOTE,                                        \
 		"the volume is ISO 9660 and UDF at once; one of them is shown") \
 	X(BOOT_ENTRY, "boot-entry", NOTE,                                      \

@@ -182,6 +182,12 @@ static int btrfs_open(const struct fs_open_args *args, struct fs **out,
 		rc = btrfs_roots_load(b, e);
 	if (rc)
 		return rc;
+	if (btrfs_is_metadump(&b->sb))
+		finding_report(b->sink, FINDING_FS_METADATA_ONLY,
+			b->sb.at + 0x38, "", "btrfs: restored from btrfs-image");
+	if (b->sb.flags & UINT64_C(1) << BTRFS_SUPER_CHANGING_FSID_2)
+		finding_report(b->sink, FINDING_FS_DIRTY, b->sb.at + 0x38, "",
+			"btrfs: a change of the UUID was interrupted");
 	if (b->sb.log_root)
 		finding_report(b->sink, FINDING_FS_DIRTY, FINDING_NO_OFFSET, "",
 			"btrfs: there is a log tree; the file view is without "

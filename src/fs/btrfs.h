@@ -65,6 +65,14 @@ struct btrfs_super {
 	bool first_bad; /* the first copy is damaged */
 };
 
+/* Restored from what btrfs-image saved: all of the metadata and nothing else.
+ * Linux mounts it. */
+static inline bool btrfs_is_metadump(const struct btrfs_super *sb)
+{
+	return sb->flags & (UINT64_C(1) << BTRFS_SUPER_METADUMP |
+				   UINT64_C(1) << BTRFS_SUPER_METADUMP_V2);
+}
+
 struct btrfs_root { /* a tree */
 	uint64_t id, bytenr, generation;
 	uint8_t level;

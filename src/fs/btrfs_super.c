@@ -154,12 +154,9 @@ int btrfs_super_supported(const struct btrfs_super *sb, struct error *e)
 		return error_at(e, ERR_UNSUPPORTED, sb->at + 0xbc,
 			"btrfs: unknown incompatible features 0x%" PRIx64,
 			unknown);
-	if (sb->flags & (UINT64_C(1) << BTRFS_SUPER_METADUMP |
-				UINT64_C(1) << BTRFS_SUPER_METADUMP_V2))
-		return error_at(e, ERR_UNSUPPORTED, sb->at + 0x38,
-			"btrfs: a metadata dump without content");
-	if (sb->flags & (UINT64_C(1) << BTRFS_SUPER_CHANGING_FSID |
-				UINT64_C(1) << BTRFS_SUPER_CHANGING_FSID_2))
+	/* btrfstune -u had begun to write the new one into every node (-m,
+	 * CHANGING_FSID_2, writes it into the superblock only) */
+	if (sb->flags & UINT64_C(1) << BTRFS_SUPER_CHANGING_FSID)
 		return error_at(e, ERR_UNSUPPORTED, sb->at + 0x38,
 			"btrfs: a change of the UUID was interrupted");
 	return 0;
