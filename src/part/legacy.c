@@ -93,14 +93,6 @@ static bool bsd_label(struct part_reader *r, uint64_t off,
 	return true;
 }
 
-bool bsd_label_at(struct part_reader *r, uint64_t off)
-{
-	uint8_t b[BSD_HEADER + 16 * BSD_MAX_PARTITIONS];
-	uint16_t n;
-
-	return bsd_label(r, off + 512, b, &n);
-}
-
 int bsd_read(struct part_reader *r, bool *out_found)
 {
 	uint8_t b[BSD_HEADER + 16 * BSD_MAX_PARTITIONS];
@@ -135,6 +127,47 @@ int bsd_read(struct part_reader *r, bool *out_found)
 			at + BSD_HEADER + 16 * i);
 		if (rc)
 			return rc;
+	}
+	return 0;
+}
+
+int bsd_read_nested(struct part_reader *r, uint8_t type, uint64_t first,
+	uint64_t count, uint32_t sector_size, uint32_t *number)
+{
+	uint8_t b[BSD_HEADER + 16 * BSD_MAX_PARTITIONS];
+	uint64_t at, base = 0;
+	uint16_t n;
+
+	if (!u64_mul(first, sector_size, &at) || !u64_add(at, 512, &at) ||
+		!bsd_label(r, at, b, &n))
+		return 0;
+	/* FreeBSD counts from the start of its partition where c, the whole of
+	 * it, is at 0; the others count from the start of the disk. */
+	if (type == 0xa5 && n > 2 && !get_le32(b + BSD_HEADER + 2 * 16 + 4))
+		base = first;
+	for (unsigned i = 0; i < n; i++) {
+		const uint8_t *x = b + BSD_HEADER + 16 * i;
+		uint64_t len = get_le32(x), start = base + get_le32(x + 4);
+		struct partition p = { .number = *number };
+		int rc;
+
+		if (!len || !x[12] || (start == first && len == count))
+			continue;
+		if (start < first || !range_inside(start - first, len, count)) {
+			finding_report(r->findings, FINDING_PART_ENTRY_BAD,
+				at + BSD_HEADER + 16 * i, NULL,
+				"partition %c of a BSD label is outside the "
+				"partition that it divides; left out",
+				'a' + (int)i);
+			continue;
+		}
+		snprintf(p.type, sizeof(p.type), "bsd:%u", x[12]);
+		p.name[0] = (char)('a' + i);
+		rc = part_add(r, &p, start, len, sector_size,
+			at + BSD_HEADER + 16 * i);
+		if (rc)
+			return rc;
+		++*number;
 	}
 	return 0;
 }

@@ -296,13 +296,6 @@ int mbr_read(struct part_reader *r)
 		rc = add(r, &x, i + 1, x.first, size, at);
 		if (rc)
 			return rc;
-		if (is_bsd(x.type) &&
-			bsd_label_at(r, (uint64_t)x.first * size))
-			finding_report(r->findings, FINDING_PART_KIND,
-				(uint64_t)x.first * size + 512, NULL,
-				"partition %u holds a BSD label; its "
-				"partitions are not listed",
-				i + 1);
 	}
 	for (unsigned i = 0; i < 4; i++) {
 		struct mbr_entry x = entry(r->first, i);
@@ -310,6 +303,17 @@ int mbr_read(struct part_reader *r)
 		if (!x.count || !is_extended(x.type))
 			continue;
 		rc = read_chain(r, &chain, x.first, x.count, size);
+		if (rc)
+			return rc;
+	}
+	/* Those in BSD labels come behind the logical ones. */
+	for (unsigned i = 0; i < 4; i++) {
+		struct mbr_entry x = entry(r->first, i);
+
+		if (!x.count || !x.first || !is_bsd(x.type))
+			continue;
+		rc = bsd_read_nested(r, x.type, x.first, x.count, size,
+			&chain.number);
 		if (rc)
 			return rc;
 	}

@@ -117,6 +117,11 @@ static int find_table(struct part_reader *r)
 
 	if (mbr_is_boot_sector(r))
 		return 0;
+	rc = sun_read(r, &found);
+	if (!rc && !found)
+		rc = sgi_read(r, &found);
+	if (rc || found)
+		return rc;
 	/* As Linux decides: a GPT counts where the MBR announces it; an MBR
 	 * with entries of its own and no announcement is the table. */
 	if (protective || !mbr || !mbr_used_but(r, 0)) {
@@ -196,6 +201,8 @@ const char *part_scheme_name(enum part_scheme s)
 		[PART_GPT] = "gpt",
 		[PART_APPLE] = "apple",
 		[PART_BSD] = "bsd",
+		[PART_SUN] = "sun",
+		[PART_SGI] = "sgi",
 	};
 
 	return (size_t)s < ARRAY_LEN(names) ? names[s] : "unknown";

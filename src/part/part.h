@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Partition tables: MBR with extended chains, GPT, hybrids. */
+/* Partition tables: MBR with extended chains and BSD labels, GPT, hybrids;
+ * BSD, Apple, Sun and SGI ones. */
 #ifndef STRATA_PART_PART_H
 #define STRATA_PART_PART_H
 
@@ -12,7 +13,9 @@ enum part_scheme {
 	PART_MBR,
 	PART_GPT,
 	PART_APPLE, /* recognised, entries listed */
-	PART_BSD,   /* recognised */
+	PART_BSD,   /* recognised, entries listed */
+	PART_SUN,   /* the same */
+	PART_SGI,   /* the same */
 };
 
 struct partition {
@@ -23,7 +26,8 @@ struct partition {
 	char uuid[40];        /* PARTUUID as blkid prints it, "" = none */
 	char name[36 * 3 + 1]; /* GPT name in UTF-8 */
 	uint64_t attributes;  /* GPT attribute bits; MBR: 0x80 = active */
-	bool is_container;    /* an extended partition: holds logical ones */
+	bool is_container;    /* holds others: an extended partition, the entry
+			       * for the whole disk of a Sun or SGI label */
 };
 
 struct part_table {

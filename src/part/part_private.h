@@ -5,6 +5,7 @@
  *	mbr.c     MBR and the chain of extended partitions
  *	gpt.c     GPT
  *	legacy.c  Apple maps and BSD labels
+ *	workstation.c  Sun and SGI labels
  */
 #ifndef STRATA_PART_PRIVATE_H
 #define STRATA_PART_PRIVATE_H
@@ -53,7 +54,12 @@ int gpt_read(struct part_reader *r, bool protective, bool *out_found);
 
 int apple_read(struct part_reader *r, bool *out_found);
 int bsd_read(struct part_reader *r, bool *out_found);
-/* A BSD label in the second sector of a partition. */
-bool bsd_label_at(struct part_reader *r, uint64_t off);
+int sun_read(struct part_reader *r, bool *out_found);
+int sgi_read(struct part_reader *r, bool *out_found);
+
+/* The partitions of a BSD label in the second sector of an MBR partition of
+ * this type, as Linux lists them: numbered from *number on. */
+int bsd_read_nested(struct part_reader *r, uint8_t type, uint64_t first,
+	uint64_t count, uint32_t sector_size, uint32_t *number);
 
 #endif

@@ -157,4 +157,60 @@ partdump d > got 2> findings
 finding part-kind
 parted -sm d unit s print | sed -n '3,$p' | awk -F: '{ gsub("s", "", $2); gsub("s", "", $4); print $1, $2, $4 }' > want
 sed 1d got | cut -d' ' -f1-3 | diff want - || fail "BSD label"
+
+# --- Sun and SGI labels: made by sfdisk; read by it and by libblkid (partx)
+want_parts() { sfdisk -d "$1" 2>/dev/null | sed -nE 's/^[^ ]*[^0-9]([0-9]+) : start= *([0-9]+), size= *([0-9]+), type=([0-9a-f]+).*/\1 \2 \3 \4/p' |
+	while read -r n start size type; do printf '%d %d %d 0x%02x\n' "$n" "$start" "$size" "0x$type"; done; }
+for scheme in sun sgi; do
+	new 200M
+	case $scheme in
+	sun) printf '%s\n' 'label: sun' 'start=0,size=64260,type=83' 'start=64260,size=128520,type=82' 'start=208845,size=80325,type=8e' | sfdisk -q d >/dev/null 2>sf.err;;
+	sgi) printf '%s\n' 'label: sgi' 'start=16065,size=64260,type=83' 'start=80325,size=128520,type=82' | sfdisk -q d >/dev/null 2>sf.err;;
+	esac || fail "sfdisk $scheme: $(cat sf.err)"
+	partdump d > got 2> findings
+	[ "$(head -1 got)" = "# $scheme 512 " ] || fail "$scheme: $(cat got findings)"
+	want_parts d > want; [ "$(wc -l < want)" -ge 2 ] || fail "the fixture: $(sfdisk -d d)"
+	sed 1d got | cut -d' ' -f1-4 | diff want - || fail "$scheme"
+	# a wrong sum: said, and nothing listed
+	cp d bad; printf '\x01' | dd of=bad bs=1 seek=200 conv=notrunc status=none
+	partdump bad > got 2> findings; finding part-table-damaged; [ "$(wc -l < got)" = 1 ] || fail "$scheme damaged: $(cat got)"
+	# the whole disk is no volume beside its parts
+	mkfs.ext4 -q -F -E offset=$(($(sed -n '2s/ /\n/gp' want | sed -n 2p) * 512)) d 8M 2>/dev/null
+	strata inspect d 2>/dev/null | grep -q "^ *p2 *ext4" || fail "$scheme: $(strata inspect d 2>&1)"
+	! strata inspect d 2>/dev/null | grep -q '^ *p\(3\|11\) .*200' || fail "$scheme: the whole disk is a volume"
+done
+
+# --- BSD labels in an MBR's partitions: numbered behind the logical ones, as libblkid and Linux do; places that count from the
+# disk (OpenBSD, NetBSD) and from the partition (FreeBSD)
+nested() { # TYPE BASE [OFFSET-OF-E]
+	new 100M
+	printf '%s\n' 'label: dos' 'start=2048,size=20480,type=83' "start=22528,size=81920,type=$1" 'start=104448,size=40960,type=5' 'start=106496,size=8192,type=83' | sfdisk -q d
+	python3 - d "$2" "${3:-}" <<-'END'
+	import struct, sys
+	base, far = int(sys.argv[2]), sys.argv[3]
+	parts = [(20000, base + 16, 7), (0, 0, 0), (81920, base, 0), (10000, base + 30000, 1), (5000, int(far) if far else base + 50000, 27)]
+	b = bytearray(512)
+	struct.pack_into("<I", b, 0, 0x82564557)
+	struct.pack_into("<I", b, 40, 512)
+	struct.pack_into("<IHH", b, 132, 0x82564557, 0, len(parts))
+	for i, (size, start, kind) in enumerate(parts):
+	    struct.pack_into("<IIIBBH", b, 148 + 16 * i, size, start, 0, kind, 8, 0)
+	x = 0
+	for (w,) in struct.iter_unpack("<H", b[:148 + 16 * len(parts)]):
+	    x ^= w
+	struct.pack_into("<H", b, 136, x)
+	with open(sys.argv[1], "r+b") as f:
+	    f.seek(22528 * 512 + 512)
+	    f.write(b)
+	END
+	partdump d > got 2> findings
+}
+for how in "a5 0" "a5 22528" "a6 22528" "a9 22528"; do
+	nested $how
+	partx -g -r -o NR,START,SECTORS d | grep -v '^3 ' > want
+	[ "$(wc -l < want)" = 6 ] || fail "the fixture: $(partx d)"
+	sed 1d got | cut -d' ' -f1-3 | grep -v '^3 ' | diff want - || fail "BSD label in MBR type $how: $(cat findings)"
+	grep -q '^6 .* bsd:7 .* a$' got || fail "BSD partition names: $(cat got)"
+done
+nested a6 22528 90000000; finding part-entry-bad; [ "$(tail -1 got | cut -d' ' -f1-2)" = "7 52528" ] || fail "outside: $(cat got)"
 echo "all tables as their tools list them"
