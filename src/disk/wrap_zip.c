@@ -32,6 +32,7 @@ static int find_end(struct source *file, struct end *out, struct error *e)
 	uint64_t base = file->size - len;
 	const uint8_t *p;
 	uint8_t z[END64_SIZE];
+	bool split, full;
 	int r;
 
 	if (!b)
@@ -50,14 +51,19 @@ static int find_end(struct source *file, struct end *out, struct error *e)
 	out->entries = get_le16(p + 10);
 	out->size = get_le32(p + 12);
 	out->off = get_le32(p + 16);
-	if (get_le16(p + 4) || get_le16(p + 6))
+	/* Zip64: a field is full, and a locator stands right before. Some
+	 * fill all fields, the numbers of volumes too. */
+	full = get_le16(p + 4) == 0xffff || get_le16(p + 6) == 0xffff ||
+	       out->entries == 0xffff || out->size == UINT32_MAX ||
+	       out->off == UINT32_MAX;
+	full = full && out->at >= 20 && p >= b + 20 &&
+	       !memcmp(p - 20, "PK\6\7", 4);
+	split = full ? get_le32(p - 20 + 4) || get_le32(p - 20 + 16) > 1
+		     : get_le16(p + 4) || get_le16(p + 6);
+	if (split)
 		return error_at(e, ERR_UNSUPPORTED, out->at,
 			"zip: it is one of several volumes");
-	if (out->entries != 0xffff && out->size != UINT32_MAX &&
-		out->off != UINT32_MAX)
-		return 0;
-	/* Zip64: a locator stands right before. */
-	if (out->at < 20 || p < b + 20 || memcmp(p - 20, "PK\6\7", 4) != 0)
+	if (!full)
 		return 0;
 	out->at = get_le64(p - 20 + 8);
 	if (!range_inside(out->at, END64_SIZE, file->size))
@@ -159,6 +165,9 @@ int wrap_zip_member(struct source *file, struct wrap_member *out,
 			return r;
 		at += sizeof(h) + len + get_le16(h + 32);
 		if (name && rest[name - 1] == '/')
+			continue;
+		/* what macOS keeps beside each file */
+		if (name > 9 && !memcmp(rest, "__MACOSX/", 9))
 			continue;
 		if (found)
 			return error_set(e, ERR_UNSUPPORTED,

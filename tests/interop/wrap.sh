@@ -45,6 +45,24 @@ expect_rc 4 disktool info bad.gz 2>err; grep -q "corrupt" err || fail "crc: $(ca
 python3 -c '
 b=bytearray(open("d.zip","rb").read()); i=b.rindex(b"PK\1\2"); b[i+16]^=1; open("bad.zip","wb").write(b)'
 expect_rc 4 disktool info bad.zip 2>err; grep -q "checksum" err || fail "zip crc: $(cat err)"
+# as macOS makes them: a second member, for what the file system has beside the file
+mkdir __MACOSX; echo attributes > __MACOSX/._d.raw
+for order in "d.raw __MACOSX/._d.raw" "__MACOSX/._d.raw d.raw"; do
+	rm -f mac.zip; zip -q mac.zip $order; disktool info mac.zip >/dev/null || fail "from macOS: $order"
+done
+# Zip64 with all fields of the old directory full, the numbers of volumes too; but a second volume is none of it
+python3 - <<'END'
+import struct
+b = bytearray(open("d.zip", "rb").read())
+end = b.rindex(b"PK\5\6")
+n, size, off = struct.unpack_from("<HII", b, end + 10)
+z = struct.pack("<4sQHHIIQQQQ", b"PK\6\6", 44, 45, 45, 0, 0, n, n, size, off)
+for name, total in (("full.zip", 1), ("split.zip", 2)):
+    loc = struct.pack("<4sIQI", b"PK\6\7", 0, end, total)
+    open(name, "wb").write(b[:end] + z + loc + b"PK\5\6" + b"\xff" * 16 + b"\0\0")
+END
+disktool info full.zip >/dev/null || fail "Zip64 with full fields"
+expect_rc 4 disktool info split.zip 2>err; grep -q "several volumes" err || fail "volumes: $(cat err)"
 # refused
 zip -q two.zip d.raw d.qcow2; expect_rc 4 disktool info two.zip 2>err; grep -q "several members" err || fail "two members"
 zip -q -P x pw.zip d.raw; expect_rc 4 disktool info pw.zip 2>err; grep -q password err || fail "password"
