@@ -194,6 +194,62 @@ static int entry_cmp(const void *a, const void *b)
 	return sx != sy ? sx - sy : oid_cmp(&x->id, &y->id);
 }
 
+static size_t group_of(const struct index_entry *x, unsigned bits)
+{
+	return (size_t)object_space(x->len_kind >> 24) << bits |
+	       index_top_bits(x->id.b, bits);
+}
+
+/* Ids are spread evenly: brought into groups by their first bits, in place,
+ * there is next to nothing left to compare. Groups that are large nevertheless
+ * are sorted as usual. */
+static void sort_entries(struct index_entry *x, size_t n)
+{
+	unsigned bits = index_fanout_bits(n) < 16 ? index_fanout_bits(n) : 16;
+	size_t groups = (size_t)2 << bits, at = 0;
+	AUTO_FREE size_t *end = calloc(groups, sizeof(*end));
+	AUTO_FREE size_t *next = calloc(groups, sizeof(*next));
+
+	if (!end || !next || n < 64) {
+		if (n)
+			qsort(x, n, sizeof(*x), entry_cmp);
+		return;
+	}
+	for (size_t i = 0; i < n; i++)
+		end[group_of(&x[i], bits)]++;
+	for (size_t g = 0; g < groups; g++) {
+		next[g] = at;
+		at = end[g] += at;
+	}
+	/* each turn brings an entry to its place, or finds it there */
+	for (size_t g = 0; g < groups; g++)
+		while (next[g] < end[g]) {
+			struct index_entry *from = &x[next[g]], *to;
+			struct index_entry keep = *from;
+
+			to = &x[next[group_of(from, bits)]++];
+			*from = *to;
+			*to = keep;
+		}
+	at = 0;
+	for (size_t g = 0; g < groups; at = end[g++]) {
+		size_t m = end[g] - at;
+
+		if (m > 64) {
+			qsort(x + at, m, sizeof(*x), entry_cmp);
+			continue;
+		}
+		for (size_t i = 1; i < m; i++) {
+			struct index_entry keep = x[at + i];
+			size_t k = at + i;
+
+			for (; k > at && entry_cmp(&x[k - 1], &keep) > 0; k--)
+				x[k] = x[k - 1];
+			x[k] = keep;
+		}
+	}
+}
+
 int index_build_encode(struct index_build *b, struct buf *out,
 	struct error *e)
 {
@@ -204,8 +260,7 @@ int index_build_encode(struct index_build *b, struct buf *out,
 
 	if (b->nentries > UINT32_MAX)
 		return error_set(e, ERR_LIMIT, "over 2^32 objects in an index");
-	if (b->nentries)
-		qsort(b->entries, b->nentries, sizeof(*b->entries), entry_cmp);
+	sort_entries(b->entries, (size_t)b->nentries);
 	for (uint64_t i = 0; i < b->nentries; i++) {
 		if (n && !entry_cmp(&b->entries[n - 1], &b->entries[i]))
 			continue;
