@@ -5,7 +5,7 @@
 # as the kernel says.
 . "$(dirname "$0")/../lib.sh"
 . "$TOP/tests/interop/ext.inc"
-case_ default 300M --files 12000 --links 3000 --big --
+case_ default 400M --files 20000 --links 3000 --big --
 case_ bigalloc 900M -- -O bigalloc -C 65536
 case_ bigalloc1k 400M -- -O bigalloc -b 1024 -C 16384
 case_ inline 100M -- -O inline_data -I 256

@@ -183,6 +183,8 @@ done
 
 # --- hard links: with serial numbers, and by their extents; equal files are not links ---
 mkdir -p hl/d; seq 5000 >hl/a; ln hl/a hl/d/b; ln hl/a hl/d/c; : >hl/e; ln hl/e hl/f; cp -p hl/a hl/same; seq 9 >hl/g; ln hl/g outside
+python3 -c 'import os
+for i in range(3000): os.link("hl/a", "hl/d/%d" % i)'
 links() { (cd "$1" && find . -type f -printf '%p %i\n' | sort | awk '{ if (!($2 in n)) n[$2] = ++k; print $1, n[$2] }'); }
 links hl >hl.want
 strata init -q hl.lib 2>/dev/null || strata init hl.lib >/dev/null
