@@ -77,9 +77,11 @@ static void volume_ranges(struct collect *c, const struct survey_volume *v,
 			on_free(c, 0, page, v->size - page);
 		return;
 	}
+	/* What is in a file is not free; and what a copy of a superblock says
+	 * may be of a file system that is no more. */
 	if (!v->ops || !v->ops->open || !v->ops->free_space ||
-		v->member_of_other || v->nested)
-		return; /* what is in a file is not free */
+		v->member_of_other || v->nested || v->maybe)
+		return;
 	r = survey_open_fs(v, NULL, &fs, &e);
 	if (!r) {
 		r = fs->ops->free_space(fs, on_free, c, &e);

@@ -90,6 +90,7 @@ void survey_probe_volume(struct survey_volume *v,
 			e.has_offset ? e.offset : FINDING_NO_OFFSET, v->name,
 			"looks like %s: %s", v->ops->name,
 			e.code ? e.msg : "its superblock is damaged");
+		v->maybe = v->ops;
 		v->ops = NULL;
 		break;
 	case FS_NO:
@@ -283,7 +284,7 @@ static int add_logical_volumes(struct survey *s, size_t first,
 
 		if (!set.member_types[i][0])
 			continue;
-		v->ops = NULL;
+		v->ops = v->maybe = NULL;
 		memset(&v->info, 0, sizeof(v->info));
 		snprintf(v->info.type, sizeof(v->info.type), "%s",
 			set.member_types[i]);
@@ -325,6 +326,25 @@ static int join_devices(struct survey *s, struct error *e)
 	return 0;
 }
 
+/* A file system whose first superblock is gone is shown where the rest of it
+ * can be opened (ext has copies). Only now, since what lay on a disk before
+ * it became a physical volume leaves such copies too. */
+static void open_damaged(struct survey *s)
+{
+	for (size_t i = 0; i < s->volumes.len; i++) {
+		struct survey_volume *v = &s->volumes.items[i];
+		struct fs *fs = NULL;
+
+		if (v->ops || !v->maybe || !v->maybe->open)
+			continue;
+		v->ops = v->maybe;
+		if (survey_open_fs(v, NULL, &fs, NULL))
+			v->ops = NULL;
+		else
+			fs->ops->close(fs);
+	}
+}
+
 int survey_open(struct source *const *disks, size_t n,
 	const struct finding_sink *findings, struct survey *out,
 	struct error *e)
@@ -359,8 +379,10 @@ int survey_open(struct source *const *disks, size_t n,
 		if (!r) /* LVM on MD */
 			r = add_logical_volumes(&s, first, true, findings, e);
 	}
-	if (!r)
+	if (!r) {
+		open_damaged(&s);
 		r = join_devices(&s, e);
+	}
 	if (!r)
 		r = survey_add_nested(&s, findings, e);
 	if (r)

@@ -31,6 +31,7 @@ struct survey_volume {
 	uint64_t size;
 	struct partition part; /* number 0: not a partition */
 	const struct fs_ops *ops; /* NULL: not recognised */
+	const struct fs_ops *maybe; /* whose superblock is damaged or gone */
 	struct fs_info info;
 	/* devs[0] is the volume itself; more for a file system over several
 	 * devices, on the first of its members. */
