@@ -172,6 +172,7 @@ def bench_store():
     clean("cp.raw")
     s, m = median(lambda: (clean("out.raw"), settle()), [S, "-q", "-L", lib("five"), "export", "java", "-o", D + "/out.raw"])
     report("export raw, java", "strata", s, m)
+    exported = s
     if subprocess.call(["cmp", img("java"), D + "/out.raw"]):
         sys.exit("bench: the export is not identical")
     clean("out.raw")
@@ -207,6 +208,8 @@ def bench_store():
     goal("peak memory of a repack", m, 200, "MiB")
     s, m = median(lambda: (clean("out.raw"), settle()), [S, "-q", "-L", lib("five"), "export", "java", "-o", D + "/out.raw"])
     report("export raw, java, after repack", "strata", s, m)
+    goal("export raw after / before repack", s / exported, 1.3)
+    goal("peak memory of an export after repack", m, 200, "MiB")
     clean("out.raw", "borg", "borg-home", "restic", "restic-cache", "casync.store")
 
 
