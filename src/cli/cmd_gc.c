@@ -21,7 +21,7 @@ static const struct cli_option gc_options[] = {
 
 static const struct cli_option repack_options[] = {
 	{ 0, "level", "N", "zstd level, 1 to 22 (default: 19)", 0 },
-	{ 0, "frame", "SIZE", "compressed together (default: 2M)", 0 },
+	{ 0, "frame", "SIZE", "compressed together (default: 3M)", 0 },
 	{ 0, "grace", "DURATION",
 		"keep what was written since then (24h; 90m, 7d, 2w, now)", 0 },
 	{ 0, "threads", "N", "how many cores to use (default: all)", 0 },

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ops/gc.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -376,9 +377,11 @@ static int rewrite(struct gc *g, const struct gc_plan *plan)
 	if (g->a->repack) {
 		struct repack_order order = { 0 };
 
-		store_set_cache(g->l->store, REPACK_CACHE);
 		r = repack_order_make(g->l, g->c, g->drop, opt.frame_size,
 			g->a->progress, &order, g->e);
+		/* what marking and ordering took: 40 MiB that the encoders
+		 * cannot use, since theirs are mapped */
+		malloc_trim(0);
 		if (!r)
 			r = gc_move_list(g->c, order.positions, order.runs,
 				ARRAY_LEN(order.runs), w, threads, on_progress,
@@ -459,6 +462,8 @@ int ops_gc(struct library *l, const struct gc_args *a, struct gc_result *out,
 	int r;
 
 	memset(out, 0, sizeof(*out));
+	if (a->repack)
+		store_set_cache(l->store, REPACK_CACHE);
 	r = be->ops->lock(be, "locks/gc", true, false, &lock, e);
 	if (r == ERR_BUSY)
 		return error_set(e, ERR_BUSY,

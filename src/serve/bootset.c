@@ -25,7 +25,7 @@ struct bootset {
 	uint64_t disk_size;
 	pthread_mutex_t lock;
 	bool asked; /* known ranges were handed to prefetch */
-	boot_ranges known;
+	boot_ranges known, sorted;
 	/* recording */
 	_Atomic bool recording;
 	unsigned seconds;
@@ -80,6 +80,38 @@ static void save(struct bootset *b)
 		unlink(buf_str(&tmp));
 }
 
+static int range_cmp(const void *a, const void *b)
+{
+	const struct boot_range *x = a, *y = b;
+
+	return (x->off > y->off) - (x->off < y->off);
+}
+
+/* What is known, by place; neighbours as one. Without it (no memory) nothing
+ * counts as known. */
+static void sort_known(struct bootset *b)
+{
+	size_t n = 0;
+
+	if (!b->known.len || !vec_reserve(&b->sorted, b->known.len))
+		return;
+	memcpy(b->sorted.items, b->known.items,
+		b->known.len * sizeof(struct boot_range));
+	qsort(b->sorted.items, b->known.len, sizeof(struct boot_range),
+		range_cmp);
+	for (size_t i = 1; i < b->known.len; i++) {
+		struct boot_range *x = &b->sorted.items[n];
+		const struct boot_range *y = &b->sorted.items[i];
+
+		/* inside the disk: nothing overflows */
+		if (y->off <= x->off + x->len)
+			x->len = u64_max(x->len, y->off + y->len - x->off);
+		else
+			b->sorted.items[++n] = *y;
+	}
+	b->sorted.len = n + 1;
+}
+
 struct bootset *bootset_open(struct library *l, const struct oid *image,
 	unsigned disk, uint64_t disk_size, enum bootset_mode mode,
 	unsigned seconds)
@@ -102,6 +134,7 @@ struct bootset *bootset_open(struct library *l, const struct oid *image,
 		b->seen = calloc(b->nseen, sizeof(*b->seen));
 		b->recording = b->seen != NULL;
 	}
+	sort_known(b);
 	return b;
 }
 
@@ -149,6 +182,7 @@ void bootset_close(struct bootset *b)
 		return;
 	stop(b);
 	vec_release(&b->known);
+	vec_release(&b->sorted);
 	pthread_mutex_destroy(&b->lock);
 	free(b->path);
 	free(b);
@@ -177,23 +211,38 @@ static void record(struct bootset *b, uint64_t off, uint64_t len)
 		}
 }
 
-void bootset_note(struct bootset *b, struct prefetch *p, struct source *src,
+static bool is_known(const struct bootset *b, uint64_t off, uint64_t len)
+{
+	size_t lo = 0, hi = b->sorted.len;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (b->sorted.items[mid].off <= off)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo && range_inside(off - b->sorted.items[lo - 1].off, len,
+			     b->sorted.items[lo - 1].len);
+}
+
+bool bootset_note(struct bootset *b, struct prefetch *p, struct source *src,
 	uint64_t budget, uint64_t off, uint64_t len)
 {
 	bool ask;
 
-	if (!b || !len || (!b->recording && __atomic_load_n(&b->asked,
-						   __ATOMIC_RELAXED)))
-		return;
+	if (!b || !len)
+		return false;
+	if (!b->recording && __atomic_load_n(&b->asked, __ATOMIC_RELAXED))
+		return is_known(b, off, len);
 	pthread_mutex_lock(&b->lock);
 	ask = !b->asked;
 	__atomic_store_n(&b->asked, true, __ATOMIC_RELAXED);
 	if (b->recording)
 		record(b, off, len);
 	pthread_mutex_unlock(&b->lock);
-	if (!ask || !p)
-		return;
-	for (size_t i = 0; i < b->known.len; i++) {
+	for (size_t i = 0; ask && p && i < b->known.len; i++) {
 		const struct boot_range *x = &b->known.items[i];
 
 		if (x->len > budget)
@@ -203,4 +252,5 @@ void bootset_note(struct bootset *b, struct prefetch *p, struct source *src,
 			x->off + x->len)
 			break;
 	}
+	return is_known(b, off, len);
 }

@@ -27,8 +27,9 @@ struct bootset *bootset_open(struct library *l, const struct oid *image,
 void bootset_close(struct bootset *b); /* NULL is fine */
 
 /* A client reads this. At the first read what is known is asked for from p, at
- * most budget bytes. Any thread. */
-void bootset_note(struct bootset *b, struct prefetch *p, struct source *src,
+ * most budget bytes. True where all of it is known: what follows on the disk is
+ * then no better guess than the boot set is. Any thread. */
+bool bootset_note(struct bootset *b, struct prefetch *p, struct source *src,
 	uint64_t budget, uint64_t off, uint64_t len);
 
 #endif

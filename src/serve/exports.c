@@ -340,8 +340,9 @@ void exports_put(struct exports *x, struct served *s)
 int served_read(struct exports *x, struct served *s, void *buf, size_t len,
 	uint64_t off, struct error *e)
 {
-	readahead_note(s->ra, off, len);
-	bootset_note(s->boot, x->prefetch, s->src, x->cache / 4 * 3, off, len);
+	if (!bootset_note(s->boot, x->prefetch, s->src, x->cache / 4 * 3, off,
+		    len))
+		readahead_note(s->ra, off, len);
 	return source_pread(s->src, buf, len, off, e);
 }
 

@@ -7,6 +7,8 @@
 #include "base/checked.h"
 #include "base/cursor.h"
 
+#define WINDOW_LOG_MAX 21
+
 int frame_encode(struct ZSTD_CCtx_s *cctx, int level, const void *raw,
 	size_t raw_len, struct buf *out, struct error *e)
 {
@@ -23,6 +25,10 @@ int frame_encode(struct ZSTD_CCtx_s *cctx, int level, const void *raw,
 		level == FRAME_LEVEL_IMPORT ? 15 : 0);
 	ZSTD_CCtx_setParameter(cctx, ZSTD_c_chainLog,
 		level == FRAME_LEVEL_IMPORT ? 14 : 0);
+	/* Beyond this an encoder of level 19 takes 49 MiB instead of 33, for
+	 * 0.3 % less room (frames of 3 and 4 MiB). */
+	ZSTD_CCtx_setParameter(cctx, ZSTD_c_windowLog,
+		raw_len > 1u << WINDOW_LOG_MAX ? WINDOW_LOG_MAX : 0);
 	n = ZSTD_compress2(cctx, out->data + sizeof(h), bound, raw, raw_len);
 	if (ZSTD_isError(n))
 		return error_set(e, ERR_NOMEM, "zstd: %s",

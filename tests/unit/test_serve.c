@@ -15,6 +15,7 @@
 #include "serve/bootset.h"
 #include "serve/prefetch.h"
 #include "serve/qcow2_image.h"
+#include "scratch.h"
 
 /* A disk of this size with 70,000 bytes at "at", zero extents elsewhere. */
 static struct source *sparse(uint64_t size, uint64_t at, uint64_t len)
@@ -134,6 +135,47 @@ static void bootset_text(void **state)
 	}
 }
 
+/* What is recorded by one server is known to the next: only what was read, in
+ * blocks of 4 KiB, neighbours as one whatever the order. */
+static void bootset_knows(void **state)
+{
+	static const struct {
+		uint64_t off, len;
+		bool known;
+	} rows[] = {
+		{ 0, 512, false },
+		{ 4096, 4096, true },
+		{ 5000, 100, true },
+		{ 4096, 4097, false },
+		{ 4095, 2, false },
+		{ 100 * KIB, 64 * KIB, true }, /* read in two parts */
+		{ 100 * KIB, 64 * KIB + 1, false },
+		{ 3 * TIB, 2 * MIB, true },
+		{ 3 * TIB + 2 * MIB, 1, false },
+		{ 4 * TIB - 1, 1, false },
+	};
+	struct library l = { .path = dir };
+	struct oid id = { { 1 } };
+	struct bootset *b = bootset_open(&l, &id, 0, 4 * TIB, BOOTSET_AUTO, 60);
+
+	(void)state;
+	assert_non_null(b);
+	assert_false(bootset_note(b, NULL, NULL, 0, 4096, 10));
+	assert_false(bootset_note(b, NULL, NULL, 0, 132 * KIB, 32 * KIB));
+	assert_false(bootset_note(b, NULL, NULL, 0, 100 * KIB, 32 * KIB));
+	usleep(1100000); /* a start takes a second at least */
+	assert_false(bootset_note(b, NULL, NULL, 0, 3 * TIB, 2 * MIB));
+	bootset_close(b);
+	b = bootset_open(&l, &id, 0, 4 * TIB, BOOTSET_AUTO, 60);
+	assert_non_null(b);
+	for (int again = 0; again < 2; again++)
+		for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+			assert_int_equal(bootset_note(b, NULL, NULL, 0,
+						 rows[i].off, rows[i].len),
+				rows[i].known);
+	bootset_close(b);
+}
+
 /* A source that counts what is read of it. */
 struct counted {
 	struct source s;
@@ -221,6 +263,8 @@ int main(void)
 		cmocka_unit_test(qcow2_reads_back),
 		cmocka_unit_test(qcow2_refuses),
 		cmocka_unit_test(bootset_text),
+		cmocka_unit_test_setup_teardown(bootset_knows, scratch_make,
+			scratch_remove),
 		cmocka_unit_test(reads_ahead),
 	};
 
