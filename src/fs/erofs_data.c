@@ -10,8 +10,8 @@
 
 #define CHUNK_INDEXES 0x20
 #define HOLE UINT32_MAX
-/* Shorter tails are told as inline: to cut one out of the block costs about
- * as much as to store it twice. */
+/* Shorter files are told as inline: to cut one out of the block costs about as
+ * much as to store it twice. */
 #define TAIL_MIN 256
 
 /* A stretch of a file that is not compressed. */
@@ -324,8 +324,9 @@ static int next_extent(struct erofs *f, uint64_t off, struct fs_extent *out,
 		x.len = x.dev_len = p.len;
 		x.dev_off = p.dev;
 		/* A tail behind its inode is the file's as it stands there;
-		 * of a few bytes nothing is gained by saying so. */
-		if (p.in_meta && p.len < TAIL_MIN)
+		 * where it is all of the file and a few bytes, nothing is
+		 * gained by saying so. */
+		if (p.in_meta && !off && p.len < TAIL_MIN)
 			x.kind = FS_EXTENT_INLINE;
 	} else {
 		r = erofs_z_map(f, off, &z, e);
