@@ -173,11 +173,22 @@ static bool hpt37x(const struct kind_probe *p, struct fs_info *out)
 #define XLOG_SOUGHT (256 * KIB)
 #define XLOG_PIECE (32 * KIB)
 
+/* A damaged file system, whose own log may stand as near. */
+static bool xfs_group(const struct kind_probe *p)
+{
+	const uint8_t *b = kind_head(p, 0, 8192);
+
+	for (size_t sector = 512; b && sector <= 4096; sector *= 2)
+		if (!memcmp(b + sector, "XAGF", 4))
+			return true;
+	return b && !memcmp(b, "XFSB", 4);
+}
+
 static bool xfs_log(struct kind_probe *p, struct fs_info *out)
 {
 	AUTO_FREE uint8_t *b = NULL;
 
-	if (p->src->size < XLOG_SOUGHT)
+	if (p->src->size < XLOG_SOUGHT || xfs_group(p))
 		return false;
 	b = malloc(XLOG_PIECE);
 	if (!b)

@@ -42,7 +42,7 @@ cat > boot.py <<'PY'
 import nbd, time
 h = nbd.NBD(); h.connect_uri(URI)
 for i in range(40):
-    h.pread(4096, i * 512 * 1024 + 8 * 1024 * 1024)
+    h.pread(65536, i * 512 * 1024 + 8 * 1024 * 1024)
     time.sleep(0.03)
 h.shutdown()
 PY
