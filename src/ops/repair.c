@@ -117,10 +117,11 @@ static int forget_lists(struct repair *p, enum object_kind kind)
 		r = tell(p, "chunks", i, census_count(p->c), p->e);
 		if (r)
 			break;
-		if (store_get(p->l->store, x.space, &x.id, NULL, &b, NULL) ||
-			mark_refs(kind, &b, on_part, &k, NULL))
-			k.any = true;
-		if (k.any)
+		/* every object that is listed was read just now */
+		r = store_get(p->l->store, x.space, &x.id, NULL, &b, p->e);
+		if (!r && mark_refs(kind, &b, on_part, &k, NULL))
+			k.any = true; /* no list at all */
+		if (!r && k.any)
 			forget(p, i, &x);
 	}
 	return r;
@@ -150,7 +151,7 @@ static int rewrite(struct repair *p)
 	memset(others, 1, n + 1);
 	for (size_t i = 0; i < n; i++)
 		p->out->rewritten += p->doomed[i];
-	if (!p->out->rewritten)
+	if (!p->out->rewritten && !p->out->forgotten)
 		return 0;
 	r = gc_plan_make(p->c, p->drop, &policy, &plan, p->e);
 	if (r)

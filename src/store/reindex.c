@@ -306,13 +306,16 @@ static int remove_old(struct reindex *x, const name_list *old,
 	return r ? r : be->ops->sync(be, "index", e);
 }
 
-/* As if it had not been tried. */
-static void take_back(struct reindex *x)
+/* As if it had not been tried: what an earlier repair left closed stays so. */
+static void take_back(struct reindex *x, const name_list *old)
 {
 	struct backend *be = x->s->be;
 
 	for (size_t i = 0; i < x->fresh.len; i++)
 		be->ops->remove(be, x->fresh.items[i], NULL);
+	for (size_t i = 0; i < old->len; i++)
+		if (!strcmp(old->items[i], strchr(MARKER, '/') + 1))
+			return;
 	be->ops->remove(be, MARKER, NULL);
 }
 
@@ -337,7 +340,7 @@ int store_reindex(struct store *s, unsigned threads,
 	if (!r)
 		r = index_all(&x, threads, e);
 	if (r)
-		take_back(&x);
+		take_back(&x, &old);
 	else
 		r = remove_old(&x, &old, e);
 	pthread_mutex_destroy(&x.lock);

@@ -69,6 +69,24 @@ with open('lib/writers/' + 'ab' * 16, 'w') as f:
     assert p.returncode == 5 and 'under way' in p.stderr, p
 PY
 
+# A pack that is gone: no pack is damaged, but lists of chunks lack theirs
+python3 - <<'PY'
+import glob, json, os, shutil, subprocess
+forgotten = 0
+for f in sorted(glob.glob('whole/packs/*')):
+    shutil.rmtree('lib'); shutil.copytree('whole', 'lib')
+    os.remove(f.replace('whole/', 'lib/'))
+    p = subprocess.run(['strata', 'verify', '--repair', '--json'], capture_output=True)
+    d = json.loads(p.stdout)
+    assert p.returncode == 6 and d['repair']['packs_rewritten'] == 0, d
+    forgotten += d['repair']['forgotten']
+    for name in 'abc':
+        subprocess.run(['strata', '-q', 'import', name + '.img', '-b', 'again/' + name], check=True)
+        subprocess.run(['strata', '-q', 'export', 'again/' + name, '-o', 'out.raw'], check=True)
+        subprocess.run(['cmp', 'out.raw', name + '.img'], check=True)
+print(forgotten, 'lists forgotten')
+PY
+
 # Packs: a flipped byte in each frame, a cut, no footer. What is whole is found;
 # verify names the rest; the disks that are imported again are whole.
 python3 - <<'PY'
