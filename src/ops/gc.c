@@ -162,17 +162,6 @@ static int choose(struct gc *g)
 
 /* --- what is condemned --- */
 
-static int next_dropped(void *ctx, uint8_t key[CONDEMNED_KEY])
-{
-	enum object_space space;
-	struct oid id;
-
-	if (!census_order_next(ctx, &space, &id))
-		return 0;
-	condemned_key(space, &id, key);
-	return 1;
-}
-
 /* Publishes g->drop as a list. */
 static int publish(struct gc *g, const struct lease_names *held, char name[64])
 {
@@ -181,7 +170,7 @@ static int publish(struct gc *g, const struct lease_names *held, char name[64])
 
 	if (r)
 		return r;
-	r = condemned_publish(g->l->be, next_dropped, &o, held, name, g->e);
+	r = condemned_publish(g->l->be, census_order_key, &o, held, name, g->e);
 	census_order_end(&o);
 	return r;
 }

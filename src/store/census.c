@@ -312,6 +312,17 @@ int census_order_next(struct census_order *o, enum object_space *out_space,
 	}
 }
 
+int census_order_key(void *o, uint8_t key[CONDEMNED_KEY])
+{
+	enum object_space space;
+	struct oid id;
+
+	if (!census_order_next(o, &space, &id))
+		return 0;
+	condemned_key(space, &id, key);
+	return 1;
+}
+
 uint64_t *census_bits(uint64_t n)
 {
 	return calloc((size_t)(n / 64 + 1), sizeof(uint64_t));

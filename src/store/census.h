@@ -10,6 +10,7 @@
 #define STRATA_STORE_CENSUS_H
 
 #include "base/cleanup.h"
+#include "store/lease.h"
 #include "store/store.h"
 
 struct census;
@@ -77,6 +78,8 @@ int census_order_start(struct census_order *o, const struct census *c,
 	const uint64_t *bits, struct error *e);
 int census_order_next(struct census_order *o, enum object_space *out_space,
 	struct oid *out_id);
+/* The same as keys, for condemned_publish. */
+int census_order_key(void *o, uint8_t key[CONDEMNED_KEY]);
 void census_order_end(struct census_order *o);
 
 /* A bit for every position (or frame); NULL: no memory. */

@@ -119,17 +119,6 @@ static void test_refs(void **state)
 
 /* --- lists of what gc may take --- */
 
-static int next_dropped(void *ctx, uint8_t key[CONDEMNED_KEY])
-{
-	enum object_space space;
-	struct oid id;
-
-	if (!census_order_next(ctx, &space, &id))
-		return 0;
-	condemned_key(space, &id, key);
-	return 1;
-}
-
 /* Every other object of several index files: the list is sorted, holds those
  * and no others, is more than is written at a time, and is published again
  * from itself, with leases. */
@@ -159,7 +148,7 @@ static void test_condemned(void **state)
 		bit_set(bits, i);
 	for (int round = 0; round < 2; round++) {
 		assert_int_equal(census_order_start(&o, c, bits, &e), 0);
-		assert_int_equal(condemned_publish(be, next_dropped, &o, NULL,
+		assert_int_equal(condemned_publish(be, census_order_key, &o, NULL,
 					 name, &e), 0);
 		census_order_end(&o);
 	}
