@@ -288,13 +288,7 @@ static int on_object(void *ctx, enum object_kind kind, const struct oid *id,
 static void tell(struct check *k, const char *phase, uint64_t done,
 	uint64_t total)
 {
-	const struct progress *p = k->a->progress;
-	time_t now = time(NULL);
-
-	if (p && p->update && now != k->told) {
-		k->told = now;
-		p->update(p->ctx, phase, done, total);
-	}
+	progress_tell(k->a->progress, &k->told, phase, done, total);
 }
 
 static int on_frame(void *ctx, unsigned thread ATTR_UNUSED,

@@ -338,15 +338,10 @@ static int on_progress(void *ctx, uint64_t done, uint64_t total,
 	struct error *e)
 {
 	struct gc *g = ctx;
-	const struct progress *p = g->a->progress;
-	time_t now = time(NULL);
 
-	if (p && p->update && now != g->told) {
-		g->told = now;
-		p->update(p->ctx, g->a->repack ? "repack" : "gc", done,
-			total ? total : g->out->removed_bytes);
-	}
-	return progress_check(p, e);
+	progress_tell(g->a->progress, &g->told, g->a->repack ? "repack" : "gc",
+		done, total ? total : g->out->removed_bytes);
+	return progress_check(g->a->progress, e);
 }
 
 static int rewrite(struct gc *g, const struct gc_plan *plan)

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 #include "base/error.h"
 
 struct progress {
@@ -18,6 +19,19 @@ struct progress {
 	/* Set (by a signal handler) to stop: CANCELLED. NULL: never. */
 	const atomic_bool *cancel;
 };
+
+/* An update at most once a second; *told is when the last was. Callers take
+ * turns. */
+static inline void progress_tell(const struct progress *p, time_t *told,
+	const char *phase, uint64_t done, uint64_t total)
+{
+	time_t now = time(NULL);
+
+	if (p && p->update && now != *told) {
+		*told = now;
+		p->update(p->ctx, phase, done, total);
+	}
+}
 
 static inline bool progress_cancelled(const struct progress *p)
 {

@@ -3,7 +3,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include "base/checked.h"
 #include "ops/ingest.h"
 #include "ops/mark.h"
@@ -26,14 +25,8 @@ struct repair {
 static int tell(struct repair *p, const char *phase, uint64_t done,
 	uint64_t total, struct error *e)
 {
-	const struct progress *pr = p->a->progress;
-	time_t now = time(NULL);
-
-	if (pr && pr->update && now != p->told) {
-		p->told = now;
-		pr->update(pr->ctx, phase, done, total);
-	}
-	return progress_check(pr, e);
+	progress_tell(p->a->progress, &p->told, phase, done, total);
+	return progress_check(p->a->progress, e);
 }
 
 static int on_reindex(void *ctx, uint64_t done, uint64_t total,
