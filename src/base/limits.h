@@ -179,6 +179,9 @@
  * directories that are read for it; beyond it every name is a file. */
 #define LIMIT_ISO_LINKS (1 << 18)
 
+/* EROFS: further devices, one a layer of a container's image (128 there). */
+#define LIMIT_EROFS_DEVICES 1024
+
 /* UDF: descriptors of one sequence (real ones have about six; each extent of
  * them has at least 16), partitions and maps of one volume (the specification
  * allows two). */

@@ -31,7 +31,7 @@ static enum fs_verdict erofs_probe(struct source *src, struct fs_info *out,
 	fs_uuid_print(s.uuid, out->uuid);
 	fs_label_bytes(s.label, sizeof(s.label), out->label,
 		sizeof(out->label));
-	out->devices = 1;
+	out->devices = 1 + erofs_device_count(&s);
 	if (s.block_bits >= 9 && s.block_bits <= 16) {
 		out->block_size = 1u << s.block_bits;
 		out->size = (uint64_t)le32_get(s.blocks) << s.block_bits;
@@ -47,6 +47,7 @@ static void erofs_close(struct fs *fs)
 		erofs_close(&f->packed->fs);
 	erofs_codec_release(&f->codec);
 	free(f->prefixes);
+	erofs_devices_release(f);
 	source_unref(f->meta);
 	source_unref(f->src);
 	buf_release(&f->z_data);
@@ -139,13 +140,14 @@ static int erofs_open(const struct fs_open_args *args, struct fs **out,
 	f->build_time = (int64_t)le64_get(s.build_time);
 	f->build_ns = le32_get(s.build_ns) < 1000000000 ? le32_get(s.build_ns)
 							: 0;
-	f->extra_devices = f->incompat & 8 ? le16_get(s.extra_devices) : 0;
 	f->packed_id = le64_get(s.packed);
 	if (f->incompat & EROFS_XATTR_PREFIXES) {
 		f->prefixes_n = s.prefixes;
 		f->prefixes_at = 4 * (uint64_t)le32_get(s.prefix_start);
 	}
 	r = read_methods(f, &s, e);
+	if (!r)
+		r = erofs_devices_open(f, args, &s, e);
 	if (r)
 		return r;
 	if (f->fs.info.size > f->src->size)
@@ -195,17 +197,19 @@ static int load_layout(struct erofs *f, struct error *e)
 	if (x->layout == EROFS_CHUNKED) {
 		unsigned bits = f->block_bits + (x->u & 31);
 
-		if (bits > 48 || x->u & ~0x3fu)
+		if (bits > 48 || x->u & ~0x3fu) {
 			opaque(f, FINDING_FILE_DAMAGED, "unknown chunk format");
-		else if (f->extra_devices)
-			opaque(f, FINDING_FILE_UNREADABLE,
-				"its chunks may be on another device");
+			return 0;
+		}
+		if (!f->missing)
+			return 0;
+		r = erofs_chunks_check(f, &why);
+	} else if (x->layout == EROFS_COMPRESSED_FULL ||
+		   x->layout == EROFS_COMPRESSED_COMPACT) {
+		r = erofs_z_open(f, &why);
+	} else {
 		return 0;
 	}
-	if (x->layout != EROFS_COMPRESSED_FULL &&
-		x->layout != EROFS_COMPRESSED_COMPACT)
-		return 0;
-	r = erofs_z_open(f, &why);
 	if (r == ERR_IO || r == ERR_NOMEM) {
 		*e = why;
 		return r;
@@ -450,4 +454,5 @@ const struct fs_ops fs_erofs = {
 	.extents = erofs_extents,
 	.pread = erofs_pread,
 	.xattrs = erofs_xattrs,
+	.part_size = erofs_part_size,
 };

@@ -5,14 +5,16 @@
  * erofs_data.c   content and extents
  * erofs_zmap.c   the index of compressed files
  * erofs_codec.c  LZ4, LZMA, DEFLATE, Zstandard
+ * erofs_device.c extra devices, which hold chunks
  * erofs_xattr.c  extended attributes
  *
  * Source: the EROFS documentation, "Core on-disk format", "Compressed Format
  * Layout", "Chunk-based Inode Layout", "Extended Attributes"; Linux
  * fs/erofs/erofs_fs.h.
  *
- * The id of a file is its node number. Not read, and then opaque: chunks on
- * extra devices. Refused: 48-bit addresses, metadata that is compressed.
+ * The id of a file is its node number. Opaque are files with chunks on an extra
+ * device that is not there. Refused: 48-bit addresses, metadata that is
+ * compressed.
  */
 #ifndef STRATA_FS_EROFS_H
 #define STRATA_FS_EROFS_H
@@ -79,6 +81,22 @@ enum erofs_method {
 	EROFS_METHODS,
 };
 
+/* A slot of the table of devices. */
+struct erofs_slot {
+	uint8_t tag[64];
+	le32 blocks, mapped;
+	uint8_t reserved[56];
+};
+_Static_assert(sizeof(struct erofs_slot) == 128, "EROFS device slot");
+
+/* An extra device: its own source, or a range of the first one. */
+struct erofs_device {
+	struct source *src; /* NULL: not there */
+	uint32_t index;	    /* in fs_open_args.devs */
+	uint64_t start;	    /* in the source */
+	uint64_t mapped, len; /* addresses of the first that mean it; 0: none */
+};
+
 struct erofs_prefix {
 	uint8_t base, len;
 	char infix[256];
@@ -119,7 +137,9 @@ struct erofs {
 	uint32_t block_bits, block_size, incompat, compat;
 	uint64_t meta_off, xattr_off;
 	int64_t build_time;
-	uint32_t build_ns, extra_devices;
+	uint32_t build_ns;
+	struct erofs_device *devices;
+	uint32_t ndevices, missing;
 	/* A reader of its own for the file that holds fragments, opened when
 	 * the first is met; it has none itself. */
 	uint64_t packed_id;
@@ -140,6 +160,13 @@ struct erofs {
 	struct erofs_codec codec;
 };
 
+/* A range of a device. */
+struct erofs_place {
+	struct source *src; /* borrowed */
+	uint32_t index;	    /* in fs_open_args.devs */
+	uint64_t off, len;
+};
+
 int erofs_load(struct erofs *f, uint64_t id, struct error *e);
 /* Content of f->file, whatever its type. */
 int erofs_content(struct erofs *f, void *buf, size_t len, uint64_t off,
@@ -148,11 +175,29 @@ int erofs_extents(struct fs *fs, uint64_t id, fs_extent_fn fn, void *ctx,
 	struct error *e);
 int erofs_pread(struct fs *fs, uint64_t id, void *buf, size_t len,
 	uint64_t off, struct error *e);
+/* Are all chunks of f->file on devices that are there? UNSUPPORTED if not. */
+int erofs_chunks_check(struct erofs *f, struct error *e);
 /* Reads a compressed file's header. UNSUPPORTED: the file is opaque. */
 int erofs_z_open(struct erofs *f, struct error *e);
 /* The extent of f->file around off. */
 int erofs_z_map(struct erofs *f, uint64_t off, struct erofs_zext *out,
 	struct error *e);
+/* erofs_device.c */
+
+/* How many extra devices the superblock names. */
+uint32_t erofs_device_count(const struct erofs_super *s);
+/* Reads the table of devices and finds each among args->devs, or inside the
+ * first one. LIMIT, NOMEM, IO, RANGE. */
+int erofs_devices_open(struct erofs *f, const struct fs_open_args *args,
+	const struct erofs_super *s, struct error *e);
+void erofs_devices_release(struct erofs *f);
+/* Where pa of device id (0: the first) lies, and how much of len follows it
+ * there. UNSUPPORTED: the device is not there. CORRUPT. */
+int erofs_device_map(struct erofs *f, unsigned id, uint64_t pa, uint64_t len,
+	struct erofs_place *out, struct error *e);
+int erofs_part_size(struct source *src, uint32_t n, uint64_t *out,
+	struct error *e);
+
 /* erofs_codec.c */
 
 /* Decodes the first len bytes that a stream gives; it may hold more. CORRUPT,

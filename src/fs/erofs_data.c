@@ -16,6 +16,8 @@
 
 /* A stretch of a file that is not compressed. */
 struct flat {
+	struct source *src;
+	uint32_t index;	   /* of its device */
 	uint64_t dev, len; /* from the offset asked for */
 	bool hole, in_meta;
 };
@@ -26,6 +28,60 @@ static bool compressed(const struct erofs_file *x)
 	       x->layout == EROFS_COMPRESSED_COMPACT;
 }
 
+/* The chunk of f->file around off. */
+static int chunk_map(struct erofs *f, uint64_t off, struct flat *out,
+	struct error *e)
+{
+	const struct erofs_file *x = &f->file;
+	unsigned bits = f->block_bits + (x->u & 31);
+	size_t unit = x->u & CHUNK_INDEXES ? 8 : 4;
+	uint64_t at = round_up(x->offset + x->inode_size + x->xattr_size,
+		unit);
+	uint64_t in = off & ((UINT64_C(1) << bits) - 1);
+	struct erofs_place p;
+	uint8_t b[8];
+	int r = source_pread(f->meta, b, unit, at + (off >> bits) * unit, e);
+
+	if (r)
+		return r;
+	out->len = u64_min((UINT64_C(1) << bits) - in, x->node.size - off);
+	out->hole = get_le32(b + unit - 4) == HOLE;
+	if (out->hole)
+		return 0;
+	r = erofs_device_map(f, unit == 8 ? get_le16(b + 2) : 0,
+		((uint64_t)get_le32(b + unit - 4) << f->block_bits) + in,
+		out->len, &p, e);
+	if (r)
+		return r;
+	out->src = p.src;
+	out->index = p.index;
+	out->dev = p.off;
+	out->len = p.len;
+	return 0;
+}
+
+int erofs_chunks_check(struct erofs *f, struct error *e)
+{
+	uint64_t off = 0, chunk = UINT64_C(1) << (f->block_bits +
+						  (f->file.u & 31));
+	struct flat x = { 0 };
+
+	for (uint64_t n = 0; off < f->file.node.size; n++) {
+		int r;
+
+		if (n > LIMIT_FILE_EXTENTS)
+			return error_at(e, ERR_LIMIT, f->file.offset,
+				"erofs: too many chunks");
+		r = chunk_map(f, off, &x, e);
+		if (r == ERR_UNSUPPORTED || r == ERR_IO)
+			return r;
+		/* what is damaged is told when it is read */
+		if (!u64_add(off, chunk, &off))
+			break;
+	}
+	return 0;
+}
+
 /* Where off of f->file is; off is below the size. */
 static int flat_map(struct erofs *f, uint64_t off, struct flat *out,
 	struct error *e)
@@ -33,41 +89,21 @@ static int flat_map(struct erofs *f, uint64_t off, struct flat *out,
 	const struct erofs_file *x = &f->file;
 	uint64_t size = x->node.size, inl = size;
 
-	*out = (struct flat){ 0 };
-	if (x->layout == EROFS_CHUNKED) {
-		unsigned bits = f->block_bits + (x->u & 31);
-		size_t unit = x->u & CHUNK_INDEXES ? 8 : 4;
-		uint64_t at = round_up(x->offset + x->inode_size +
-					       x->xattr_size, unit);
-		uint64_t in = off & ((UINT64_C(1) << bits) - 1);
-		uint8_t b[8];
-		uint32_t block;
-		int r = source_pread(f->meta, b, unit,
-			at + (off >> bits) * unit, e);
-
-		if (r)
-			return r;
-		if (unit == 8 && get_le16(b + 2))
-			return error_at(e, ERR_UNSUPPORTED, at,
-				"erofs: data on another device");
-		block = get_le32(b + unit - 4);
-		out->hole = block == HOLE;
-		out->dev = ((uint64_t)block << f->block_bits) + in;
-		out->len = u64_min((UINT64_C(1) << bits) - in, size - off);
+	*out = (struct flat){ .src = f->meta };
+	if (x->layout == EROFS_CHUNKED)
+		return chunk_map(f, off, out, e);
+	if (x->layout == EROFS_FLAT_INLINE)
+		inl = size ? round_down(size - 1, f->block_size) : 0;
+	if (off < inl) {
+		out->dev = ((uint64_t)x->u << f->block_bits) + off;
+		out->len = inl - off;
 	} else {
-		if (x->layout == EROFS_FLAT_INLINE)
-			inl = size ? round_down(size - 1, f->block_size) : 0;
-		if (off < inl) {
-			out->dev = ((uint64_t)x->u << f->block_bits) + off;
-			out->len = inl - off;
-		} else {
-			out->in_meta = true;
-			out->dev = x->offset + x->inode_size + x->xattr_size +
-				   (off - inl);
-			out->len = size - off;
-		}
+		out->in_meta = true;
+		out->dev = x->offset + x->inode_size + x->xattr_size +
+			   (off - inl);
+		out->len = size - off;
 	}
-	if (!out->hole && !range_inside(out->dev, out->len, f->src->size))
+	if (!range_inside(out->dev, out->len, f->src->size))
 		return error_at(e, ERR_CORRUPT, x->offset,
 			"erofs: node %" PRIu64
 			": %" PRIu64 " bytes at %" PRIu64
@@ -149,7 +185,6 @@ int erofs_packed_open(struct erofs *f, struct error *e)
 	p->incompat = f->incompat;
 	p->compat = f->compat;
 	p->meta_off = f->meta_off;
-	p->extra_devices = f->extra_devices;
 	p->methods = f->methods;
 	p->is_packed = true;
 	p->z_id = UINT64_MAX;
@@ -230,7 +265,7 @@ int erofs_content(struct erofs *f, void *buf, size_t len, uint64_t off,
 		if (x.hole)
 			memset(dst, 0, n);
 		else
-			r = source_pread(f->meta, dst, n, x.dev, e);
+			r = source_pread(x.src, dst, n, x.dev, e);
 		if (r)
 			return r;
 		dst += n;
@@ -265,7 +300,8 @@ int erofs_pread(struct fs *fs, uint64_t id, void *buf, size_t len,
 
 static bool joins(const struct fs_extent *a, const struct fs_extent *b)
 {
-	return a->len && a->kind == b->kind && a->kind != FS_EXTENT_INLINE &&
+	return a->len && a->kind == b->kind && a->dev == b->dev &&
+	       a->kind != FS_EXTENT_INLINE &&
 	       b->file_off == a->file_off + a->len &&
 	       b->dev_off == a->dev_off + a->dev_len;
 }
@@ -300,6 +336,7 @@ static int fragment_extent(struct erofs *f, const struct erofs_zext *z,
 	if (flat.hole || flat.in_meta) {
 		x->kind = FS_EXTENT_INLINE;
 	} else {
+		x->dev = flat.index;
 		x->dev_off = flat.dev;
 		x->dev_len = x->len;
 	}
@@ -322,6 +359,7 @@ static int next_extent(struct erofs *f, uint64_t off, struct fs_extent *out,
 			return r;
 		*hole = p.hole;
 		x.len = x.dev_len = p.len;
+		x.dev = p.index;
 		x.dev_off = p.dev;
 		/* A tail behind its inode is the file's as it stands there;
 		 * where it is all of the file and a few bytes, nothing is

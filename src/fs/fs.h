@@ -182,6 +182,11 @@ struct fs_ops {
 	int (*check_data)(struct fs *fs, uint32_t dev, uint64_t off,
 		const void *data, size_t len, uint64_t *out_bad,
 		struct error *e);
+	/* The size of the n-th further device that the file system on src
+	 * needs (n from 1), where such devices do not name themselves; 0 where
+	 * it is not known. NOTFOUND: none. May be NULL: they do. */
+	int (*part_size)(struct source *src, uint32_t n, uint64_t *out,
+		struct error *e);
 	/* May be NULL: none. */
 	int (*subvolumes)(struct fs *fs, fs_subvolume_fn fn, void *ctx,
 		struct error *e);

@@ -298,6 +298,55 @@ static int add_logical_volumes(struct survey *s, size_t first,
 	return r;
 }
 
+static int join(struct survey_volume *v, struct survey_volume *o,
+	struct error *e)
+{
+	struct survey_device d = { 0 };
+
+	o->member_of_other = true;
+	if (!survey_map_range(&o->devs.items[0].segments, 0, o->size,
+		    &d.segments) ||
+		!vec_push(&v->devs, d))
+		return error_nomem(e);
+	vec_last(&v->devs)->src = source_ref(o->devs.items[0].src);
+	return 0;
+}
+
+/* A whole disk of which nothing is known. */
+static bool is_unknown_disk(const struct survey_volume *v)
+{
+	return !v->ops && !v->maybe && !v->info.type[0] && !v->part.number &&
+	       !v->inner && !v->member_of_other;
+}
+
+/* Further devices that do not name themselves: whole disks of which nothing else
+ * is known, of the right size where that is known, in the order given. The first
+ * that is missing ends it, since what follows would stand in its place. */
+static int join_parts(struct survey *s, struct survey_volume *v,
+	struct error *e)
+{
+	for (uint32_t n = 1; n < v->info.devices; n++) {
+		struct survey_volume *found = NULL;
+		uint64_t size;
+		int r;
+
+		if (v->ops->part_size(v->devs.items[0].src, n, &size, NULL))
+			return 0;
+		for (size_t k = 0; k < s->volumes.len && !found; k++) {
+			struct survey_volume *o = &s->volumes.items[k];
+
+			if (is_unknown_disk(o) && (!size || o->size == size))
+				found = o;
+		}
+		if (!found)
+			return 0;
+		r = join(v, found, e);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
 /* Gives the first member of a file system over several devices the others
  * too. */
 static int join_devices(struct survey *s, struct error *e)
@@ -307,20 +356,23 @@ static int join_devices(struct survey *s, struct error *e)
 
 		if (!v->ops || v->info.devices < 2 || v->member_of_other)
 			continue;
+		if (v->ops->part_size) {
+			int r = join_parts(s, v, e);
+
+			if (r)
+				return r;
+			continue;
+		}
 		for (size_t k = i + 1; k < s->volumes.len; k++) {
 			struct survey_volume *o = &s->volumes.items[k];
-			struct survey_device d = { 0 };
+			int r;
 
 			if (o->ops != v->ops || strcmp(o->info.uuid,
 						       v->info.uuid) != 0)
 				continue;
-			o->member_of_other = true;
-			if (!survey_map_range(&o->devs.items[0].segments, 0, o->size,
-				    &d.segments) ||
-				!vec_push(&v->devs, d))
-				return error_nomem(e);
-			vec_last(&v->devs)->src =
-				source_ref(o->devs.items[0].src);
+			r = join(v, o, e);
+			if (r)
+				return r;
 		}
 	}
 	return 0;
