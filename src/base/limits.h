@@ -105,6 +105,8 @@
 #define LIMIT_UNWRAP_DEPTH 3
 /* Memory of a decoder: xz -9 takes 65 MiB, zstd --long=27 128 MiB. */
 #define LIMIT_UNWRAP_MEMORY (160 * MIB)
+/* Pieces of a sparse member of a tar, 24 bytes each. */
+#define LIMIT_TAR_SPARSE (1u << 20)
 /* Members of a zip whose directory is looked at for the one disk in it. */
 #define LIMIT_ZIP_MEMBERS 65536
 /* A block of a container: VHDX allows 256 MiB. */

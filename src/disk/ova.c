@@ -24,6 +24,8 @@ struct ova {
 	struct source *file;
 	bool tar;
 	struct ova_members members; /* of a tar */
+	const char *ovf_name; /* in a tar; its first dir bytes are the folder */
+	size_t dir;
 	const struct disk_resolver *resolver;
 	const struct finding_sink *findings;
 	char *text;
@@ -35,6 +37,14 @@ struct ova {
 
 /* --- files --- */
 
+static int hex(char c)
+{
+	return c >= '0' && c <= '9'   ? c - '0'
+	       : c >= 'a' && c <= 'f' ? c - 'a' + 10
+	       : c >= 'A' && c <= 'F' ? c - 'A' + 10
+				      : -1;
+}
+
 static bool ends_with(const char *s, const char *end)
 {
 	size_t n = strlen(s), k = strlen(end);
@@ -42,40 +52,91 @@ static bool ends_with(const char *s, const char *end)
 	return n > k && !strcasecmp(s + n - k, end);
 }
 
+/* The member of this name, which counts from the OVF's folder. */
 static const struct ova_member *member(const struct ova *o, const char *name)
 {
 	while (name[0] == '.' && name[1] == '/')
 		name += 2;
-	for (size_t i = 0; i < o->members.list.len; i++)
-		if (!strcmp(o->members.list.items[i].name, name))
+	for (size_t i = 0; i < o->members.list.len; i++) {
+		const char *have = o->members.list.items[i].name;
+
+		if (!strncmp(have, o->ovf_name, o->dir) &&
+			!strcmp(have + o->dir, name))
 			return &o->members.list.items[i];
+	}
 	return NULL;
+}
+
+/* Does it name a file in the appliance, in a folder of it perhaps? */
+static bool is_inside(const char *name)
+{
+	const char *p = name;
+
+	if (!*name || *name == '/' || strpbrk(name, "\\:"))
+		return false;
+	while (*p) {
+		size_t n = strcspn(p, "/");
+
+		if (!n || (n == 2 && !memcmp(p, "..", 2)) ||
+			(n == 1 && *p == '.' && !p[1]))
+			return false;
+		p += n;
+		if (*p && !*++p)
+			return false; /* a folder */
+	}
+	return true;
+}
+
+/* A reference is a URI (DSP0243 7.1): "a%20b.vmdk". NULL where nothing is
+ * written so; to be freed. Most tools write names as they are. */
+static char *unescaped(const char *name)
+{
+	char *out, *p;
+
+	if (!strchr(name, '%') || !(out = p = malloc(strlen(name) + 1)))
+		return NULL;
+	for (; *name; p++) {
+		int hi = *name == '%' ? hex(name[1]) : -1;
+		int lo = hi < 0 ? -1 : hex(name[2]);
+
+		*p = lo < 0 ? *name : (char)(hi << 4 | lo);
+		name += lo < 0 ? 1 : 3;
+	}
+	*p = 0;
+	return out;
+}
+
+/* NOTFOUND where it is not there. */
+static int open_name(struct ova *o, const char *name, struct source **out,
+	struct error *e)
+{
+	const struct ova_member *m;
+
+	if (!is_inside(name))
+		return error_set(e, ERR_CORRUPT,
+			"ova: '%s' is not the name of a file in the appliance",
+			name);
+	if (o->tar) {
+		m = member(o, name);
+		return m ? source_window(o->file, m->off, m->size, out, e)
+			 : ERR_NOTFOUND;
+	}
+	if (!o->resolver)
+		return error_set(e, ERR_UNSUPPORTED,
+			"ova: the file '%s' may not be opened", name);
+	return o->resolver->open(o->resolver->ctx, name, "appliance file", NULL,
+		out, e);
 }
 
 /* A file of the appliance by the name the OVF or the manifest gives it. */
 static int open_file(struct ova *o, const char *name, struct source **out,
 	struct error *e)
 {
-	const struct ova_member *m;
-	int r;
+	AUTO_FREE char *plain = NULL;
+	int r = open_name(o, name, out, e);
 
-	if (!*name || strpbrk(name, "/\\:") || !strcmp(name, "..") ||
-		!strcmp(name, "."))
-		return error_set(e, ERR_CORRUPT,
-			"ova: '%s' is not the name of a file in the appliance",
-			name);
-	if (o->tar) {
-		m = member(o, name);
-		if (!m)
-			return error_set(e, ERR_CORRUPT,
-				"ova: the file '%s' is missing", name);
-		return source_window(o->file, m->off, m->size, out, e);
-	}
-	if (!o->resolver)
-		return error_set(e, ERR_UNSUPPORTED,
-			"ova: the file '%s' may not be opened", name);
-	r = o->resolver->open(o->resolver->ctx, name, "appliance file", NULL,
-		out, e);
+	if (r == ERR_NOTFOUND && (plain = unescaped(name)))
+		r = open_name(o, plain, out, e);
 	return r == ERR_NOTFOUND ? error_set(e, ERR_CORRUPT,
 					   "ova: the file '%s' is missing",
 					   name)
@@ -130,35 +191,35 @@ static const struct ovf_file *file_of(const struct ova *o,
 
 /* --- the manifest --- */
 
-static int hex(char c)
-{
-	return c >= '0' && c <= '9'   ? c - '0'
-	       : c >= 'a' && c <= 'f' ? c - 'a' + 10
-	       : c >= 'A' && c <= 'F' ? c - 'A' + 10
-				      : -1;
-}
-
-/* One line, "SHA256(NAME)= HEX". */
+/* One line, "SHA256(NAME)= HEX"; OpenSSL 3 writes "SHA2-256(NAME)= HEX", and
+ * coreutils "SHA256 (NAME) = HEX". */
 static int manifest_line(struct ova *o, char *p, unsigned line,
 	struct error *e)
 {
 	static const struct {
 		const char *name, *algorithm;
 		size_t len;
-	} kinds[] = { { "SHA1", "SHA1", 20 }, { "SHA256", "SHA256", 32 },
-		{ "SHA512", "SHA512", 64 } };
+	} kinds[] = { { "SHA1", "SHA1", 20 }, { "SHA-1", "SHA1", 20 },
+		{ "SHA256", "SHA256", 32 }, { "SHA-256", "SHA256", 32 },
+		{ "SHA2-256", "SHA256", 32 }, { "SHA384", "SHA384", 48 },
+		{ "SHA2-384", "SHA384", 48 }, { "SHA512", "SHA512", 64 },
+		{ "SHA-512", "SHA512", 64 }, { "SHA2-512", "SHA512", 64 } };
 	struct digest d = { 0 };
-	char *open = strchr(p, '('), *close = strrchr(p, ')');
+	char *open = strchr(p, '('), *close = strrchr(p, ')'), *eq = NULL;
 
 	while (*p == ' ' || *p == '\t')
 		p++;
 	if (!*p)
 		return 0;
-	if (!open || !close || close < open || close[1] != '=')
+	if (open && close && close > open)
+		eq = close + 1 + strspn(close + 1, " \t");
+	if (!eq || *eq != '=')
 		return error_set(e, ERR_CORRUPT,
 			"ova: manifest, line %u: not ALGORITHM(FILE)= DIGEST",
 			line);
-	*open = *close = 0;
+	*close = 0;
+	for (char *end = open; end > p && (*end == '(' || *end == ' '); end--)
+		*end = 0;
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
 		if (!strcasecmp(p, kinds[i].name)) {
 			d.algorithm = kinds[i].algorithm;
@@ -168,8 +229,7 @@ static int manifest_line(struct ova *o, char *p, unsigned line,
 		return error_set(e, ERR_UNSUPPORTED,
 			"ova: manifest, line %u: digests of kind '%.20s'", line,
 			p);
-	for (p = close + 2; *p == ' ' || *p == '\t';)
-		p++;
+	p = eq + 1 + strspn(eq + 1, " \t");
 	for (size_t i = 0; i < d.len; i++, p += 2) {
 		int hi = hex(p[0]), lo = hi < 0 ? -1 : hex(p[1]);
 
@@ -230,6 +290,33 @@ static int slurp(struct source *s, uint64_t cap, const char *what, char **out,
 	return 0;
 }
 
+/* Of a tar: the one beside the OVF, of its name or else the only one. */
+static int open_manifest(struct ova *o, const char *name, struct source **out,
+	struct error *e)
+{
+	const struct ova_member *m = NULL;
+	unsigned n = 0;
+
+	for (size_t i = 0; i < o->members.list.len; i++) {
+		const struct ova_member *x = &o->members.list.items[i];
+
+		if (strncmp(x->name, o->ovf_name, o->dir) != 0 ||
+			strchr(x->name + o->dir, '/'))
+			continue;
+		if (!strcmp(x->name, name)) {
+			m = x;
+			n = 1;
+			break;
+		}
+		if (ends_with(x->name, ".mf")) {
+			m = x;
+			n++;
+		}
+	}
+	return n == 1 ? source_window(o->file, m->off, m->size, out, e)
+		      : ERR_NOTFOUND;
+}
+
 static int read_manifest(struct ova *o, const char *ovf_name, struct error *e)
 {
 	AUTO_BUF name = BUF_INIT;
@@ -240,10 +327,8 @@ static int read_manifest(struct ova *o, const char *ovf_name, struct error *e)
 
 	buf_add(&name, ovf_name, n > 4 ? n - 4 : n);
 	buf_addstr(&name, ".mf");
-	if (o->tar && !member(o, buf_str(&name)))
-		r = ERR_NOTFOUND;
-	else if (o->tar)
-		r = open_file(o, buf_str(&name), &s, e);
+	if (o->tar)
+		r = open_manifest(o, buf_str(&name), &s, e);
 	else
 		r = o->resolver->open(o->resolver->ctx, buf_str(&name),
 			"manifest", NULL, &s, e);
@@ -328,6 +413,7 @@ static int list_disks(struct ova *o, struct error *e)
 		const struct ovf_disk *d = &o->ovf.disks.items[i];
 		const struct ovf_file *f = file_of(o, d);
 		const struct ova_member *m;
+		AUTO_FREE char *plain = NULL;
 
 		o->disks[i] = (struct ova_disk){ .id = d->id,
 			.file = "",
@@ -341,13 +427,15 @@ static int list_disks(struct ova *o, struct error *e)
 		o->disks[i].file = f->href;
 		o->disks[i].file_size = f->size;
 		o->disks[i].gzip = f->gzip;
-		if (strpbrk(f->href, "/\\:") || !*f->href ||
-			!strcmp(f->href, ".."))
+		if (!is_inside(f->href))
 			return error_set(e, ERR_CORRUPT,
 				"ova: the disk '%s' is in '%s', which is not "
 				"the name of a file in the appliance", d->id,
 				f->href);
+		plain = unescaped(f->href);
 		m = member(o, f->href);
+		if (!m && plain)
+			m = member(o, plain);
 		if (m)
 			o->disks[i].file_size = m->size;
 		if (o->tar && !m && !f->chunk)
@@ -400,8 +488,12 @@ static int load(struct ova *o, const char *name, struct error *e)
 			r = find_ovf(o, &m, e);
 		if (!r)
 			r = source_window(o->file, m->off, m->size, &s, e);
-		if (!r)
-			name = m->name;
+		if (!r) {
+			const char *slash = strrchr(m->name, '/');
+
+			o->ovf_name = name = m->name;
+			o->dir = slash ? (size_t)(slash + 1 - name) : 0;
+		}
 	} else {
 		s = source_ref(o->file);
 	}
@@ -578,8 +670,11 @@ int ova_disk_open(struct ova *o, size_t i, struct source **out,
 		return error_set(e, ERR_UNSUPPORTED,
 			"ova: the file '%s' is compressed with something other "
 			"than gzip", f->href);
-	r = f->chunk && f->has_size ? open_chunks(o, f, &file, e)
+	/* Some name a size of chunks for what is not cut into any. */
+	r = f->chunk && f->has_size ? open_name(o, f->href, &file, e)
 				    : open_file(o, f->href, &file, e);
+	if (r == ERR_NOTFOUND)
+		r = open_chunks(o, f, &file, e);
 	if (!r && f->gzip)
 		r = unpack(o, f->href, d->capacity, &file, e);
 	if (!r)

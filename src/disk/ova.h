@@ -31,7 +31,7 @@ struct ova_disk {
 	bool gzip;
 };
 
-/* Is it a tar file whose first member is an OVF? */
+/* Is it a tar file with an OVF in it? */
 bool ova_probe(struct source *file);
 /* Is it the text of an OVF (an XML file with an Envelope near its start)? */
 bool ovf_probe(struct source *file);
@@ -98,6 +98,10 @@ extern const struct disk_ops disk_ova;
 struct ova_member {
 	char *name; /* owned */
 	uint64_t off, size;
+	/* 'S': sparse in GNU's own format, '1': in pax 1.0, '?': in another
+	 * one; 0: not. real_size: of pax. Never in an appliance. */
+	char sparse;
+	uint64_t real_size;
 };
 
 struct ova_members {
@@ -108,6 +112,12 @@ struct ova_members {
 int ova_tar_read(struct source *file, struct ova_members *out,
 	struct error *e);
 void ova_members_release(struct ova_members *m);
+/* Is it a tar file, of whatever kind? */
+bool ova_tar_probe(struct source *file);
+/* The regular files of any tar, which may hold links and repeat names. */
+int ova_tar_list(struct source *file, struct ova_members *out, struct error *e);
+/* A number of a header. */
+bool ova_tar_number(const char *p, size_t n, uint64_t *out);
 /* The header of a regular file's member, 512 bytes. */
 void ova_tar_header(uint8_t out[512], const char *name, uint64_t size,
 	uint64_t mtime);

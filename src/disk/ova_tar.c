@@ -25,7 +25,7 @@ struct tar_header {
 _Static_assert(sizeof(struct tar_header) == 512, "tar header");
 
 /* Octal with blanks and NULs around, or base 256 with the top bit set. */
-static bool number(const char *p, size_t n, uint64_t *out)
+bool ova_tar_number(const char *p, size_t n, uint64_t *out)
 {
 	uint64_t v = 0;
 	size_t i = 0;
@@ -60,7 +60,9 @@ static bool header_ok(const struct tar_header *h)
 
 	for (size_t i = 0; i < sizeof(*h); i++)
 		sum += i >= 148 && i < 156 ? ' ' : b[i];
-	return number(h->checksum, sizeof(h->checksum), &want) && want == sum;
+	return h->name[0] &&
+	       ova_tar_number(h->checksum, sizeof(h->checksum), &want) &&
+	       want == sum;
 }
 
 /* What extended headers said about the next member. */
@@ -68,16 +70,65 @@ struct pending {
 	char *name;
 	bool has_size;
 	uint64_t size;
+	char sparse; /* pax: '1' for version 1.0, '?' for another */
+	uint64_t real_size;
 };
+
+static bool is_key(const char *key, size_t len, const char *want)
+{
+	return len == strlen(want) && !memcmp(key, want, len);
+}
+
+static int pax_number(const char *p, const char *end, uint64_t at, uint64_t *out,
+	struct error *e)
+{
+	*out = 0;
+	for (; p < end; p++)
+		if (*p < '0' || *p > '9' || !u64_mul(*out, 10, out) ||
+			!u64_add(*out, (uint64_t)(*p - '0'), out))
+			return error_at(e, ERR_CORRUPT, at,
+				"ova: a damaged size in a pax header");
+	return 0;
+}
+
+/* One record of a pax header; val ends before end. */
+static int pax_record(struct pending *p, const char *key, size_t len,
+	const char *val, const char *end, uint64_t at, struct error *e)
+{
+	bool name = is_key(key, len, "path");
+
+	if (is_key(key, len, "GNU.sparse.name")) {
+		name = true;
+	} else if (is_key(key, len, "GNU.sparse.major")) {
+		p->sparse = end - val == 1 && *val == '1' ? '1' : '?';
+	} else if (is_key(key, len, "GNU.sparse.map") ||
+		   is_key(key, len, "GNU.sparse.offset")) {
+		p->sparse = '?'; /* versions 0.0 and 0.1 */
+	} else if (is_key(key, len, "GNU.sparse.realsize")) {
+		return pax_number(val, end, at, &p->real_size, e);
+	} else if (is_key(key, len, "size")) {
+		p->has_size = true;
+		return pax_number(val, end, at, &p->size, e);
+	}
+	/* The name of a sparse file counts, its path is of GNU tar's making. */
+	if (name && !(p->sparse && p->name && is_key(key, len, "path"))) {
+		free(p->name);
+		p->name = strndup(val, (size_t)(end - val));
+		if (!p->name)
+			return error_nomem(e);
+	}
+	return 0;
+}
 
 /* Records "LEN KEY=VALUE\n" of a pax header. */
 static int pax(struct pending *p, const char *b, size_t len, uint64_t at,
 	struct error *e)
 {
 	while (len && *b) {
-		const char *eq, *val;
+		const char *eq;
 		uint64_t n = 0;
 		size_t i = 0;
+		int r;
 
 		for (; i < len && i < 10 && b[i] >= '0' && b[i] <= '9'; i++)
 			n = n * 10 + (uint64_t)(b[i] - '0');
@@ -86,25 +137,10 @@ static int pax(struct pending *p, const char *b, size_t len, uint64_t at,
 			!(eq = memchr(b + i, '=', (size_t)n - i)))
 			return error_at(e, ERR_CORRUPT, at,
 				"ova: a damaged pax header");
-		val = eq + 1;
-		if (eq - (b + i) == 5 && !memcmp(b + i + 1, "path", 4)) {
-			free(p->name);
-			p->name = strndup(val, (size_t)(b + n - 1 - val));
-			if (!p->name)
-				return error_nomem(e);
-		} else if (eq - (b + i) == 5 && !memcmp(b + i + 1, "size", 4)) {
-			p->size = 0;
-			p->has_size = true;
-			for (; val < b + n - 1; val++)
-				if (*val < '0' || *val > '9' ||
-					!u64_mul(p->size, 10, &p->size) ||
-					!u64_add(p->size,
-						(uint64_t)(*val - '0'),
-						&p->size))
-					return error_at(e, ERR_CORRUPT, at,
-						"ova: a damaged size in a pax "
-						"header");
-		}
+		r = pax_record(p, b + i + 1, (size_t)(eq - (b + i + 1)), eq + 1,
+			b + n - 1, at, e);
+		if (r)
+			return r;
 		b += n;
 		len -= (size_t)n;
 	}
@@ -185,37 +221,79 @@ static const char *refuse(const char *name, char type)
 	return NULL;
 }
 
-static int add(struct ova_members *out, const struct tar_header *h,
-	struct pending *p, uint64_t at, uint64_t size, struct error *e)
+/* What no member of an appliance may be; any: of a tar that is just that. */
+static int check_member(const struct ova_members *out, const char *name,
+	char type, char sparse, uint64_t at, struct error *e)
 {
-	AUTO_FREE char *name = member_name(h, p);
-	const char *why;
+	const char *why = sparse ? "is a sparse file" : refuse(name, type);
 
-	if (!name)
-		return error_nomem(e);
-	why = refuse(name, h->type);
 	if (why)
 		return error_at(e, ERR_CORRUPT, at, "ova: the member '%s' %s",
 			name, why);
-	if (!*name || h->type == '5')
-		return 0;
 	for (size_t i = 0; i < out->list.len; i++)
 		if (!strcmp(out->list.items[i].name, name))
 			return error_at(e, ERR_CORRUPT, at,
 				"ova: the member '%s' is there twice", name);
+	return 0;
+}
+
+static int add(struct ova_members *out, const struct tar_header *h,
+	struct pending *p, bool any, uint64_t at, uint64_t size,
+	struct error *e)
+{
+	AUTO_FREE char *name = member_name(h, p);
+	struct ova_member m = { .off = at + 512, .size = size };
+	int r;
+
+	if (!name)
+		return error_nomem(e);
+	m.sparse = h->type == 'S' ? 'S' : p->sparse;
+	m.real_size = p->real_size;
+	r = any ? 0 : check_member(out, name, h->type, m.sparse, at, e);
+	if (r)
+		return r;
+	if (!*name || (h->type != '0' && h->type && h->type != '7' &&
+			      h->type != 'S'))
+		return 0;
 	if (out->list.len >= LIMIT_OVA_MEMBERS)
-		return error_at(e, ERR_LIMIT, at, "ova: more than %u members",
+		return error_at(e, ERR_LIMIT, at, "tar: more than %u members",
 			LIMIT_OVA_MEMBERS);
-	if (!vec_push(&out->list, (struct ova_member){ name, at + 512, size }))
+	m.name = name;
+	if (!vec_push(&out->list, m))
 		return error_nomem(e);
 	name = NULL;
 	return 0;
 }
 
-static int read_all(struct source *file, struct ova_members *out,
-	struct pending *p, struct error *e)
+/* The blocks between the header of a sparse member and its data, which its
+ * size does not count. */
+static int sparse_lists(struct source *file, const struct tar_header *h,
+	uint64_t at, uint64_t *out, struct error *e)
 {
-	uint64_t at = 0, size;
+	uint8_t b[512];
+	bool more = h->type == 'S' && ((const uint8_t *)h)[482];
+
+	*out = 0;
+	while (more) { /* at moves on */
+		int r;
+
+		if (*out / 512 > LIMIT_TAR_SPARSE / 21)
+			return error_at(e, ERR_LIMIT, at,
+				"tar: a sparse member of over %u pieces",
+				LIMIT_TAR_SPARSE);
+		r = source_pread(file, b, sizeof(b), at + 512 + *out, e);
+		if (r)
+			return r;
+		more = b[504];
+		*out += sizeof(b);
+	}
+	return 0;
+}
+
+static int read_all(struct source *file, struct ova_members *out,
+	struct pending *p, bool any, struct error *e)
+{
+	uint64_t at = 0, size, lists;
 
 	/* at moves on with every header. */
 	while (file->size - at >= 512) {
@@ -229,26 +307,32 @@ static int read_all(struct source *file, struct ova_members *out,
 		if (!header_ok(&h))
 			return error_at(e, ERR_CORRUPT, at,
 				"ova: a tar header with a wrong checksum");
-		if (!number(h.size, sizeof(h.size), &size))
+		if (!ova_tar_number(h.size, sizeof(h.size), &size))
 			return error_at(e, ERR_CORRUPT, at + 124,
 				"ova: a damaged size in a tar header");
 		if (p->has_size && h.type != 'x' && h.type != 'g')
 			size = p->size;
-		if (!range_inside(at + 512, size, file->size))
+		/* Links may say how large their target is. */
+		if (any && (h.type == '1' || h.type == '2'))
+			size = 0;
+		r = sparse_lists(file, &h, at, &lists, e);
+		if (r)
+			return r;
+		if (!range_inside(at + 512 + lists, size, file->size))
 			return error_at(e, ERR_CORRUPT, at,
 				"ova: the member '%.100s' of %" PRIu64
 				" bytes runs past the end of the file",
 				p->name ? p->name : h.name, size);
 		if (h.type == 'x' || h.type == 'L') {
 			r = extended(file, h.type, at + 512, size, p, e);
-		} else if (h.type != 'g') {
-			r = add(out, &h, p, at, size, e);
+		} else if (h.type != 'g' && h.type != 'K') {
+			r = add(out, &h, p, any, at, size, e);
 			free(p->name);
 			*p = (struct pending){ 0 };
 		}
 		if (r)
 			return r;
-		size = round_up(size, 512);
+		size = lists + round_up(size, 512);
 		if (size > file->size - at - 512)
 			break; /* the last one, without its padding */
 		at += 512 + size;
@@ -256,11 +340,12 @@ static int read_all(struct source *file, struct ova_members *out,
 	return 0;
 }
 
-int ova_tar_read(struct source *file, struct ova_members *out, struct error *e)
+static int list(struct source *file, bool any, struct ova_members *out,
+	struct error *e)
 {
 	struct ova_members m = { 0 };
 	struct pending p = { 0 };
-	int r = read_all(file, &m, &p, e);
+	int r = read_all(file, &m, &p, any, e);
 
 	free(p.name);
 	if (r)
@@ -268,6 +353,16 @@ int ova_tar_read(struct source *file, struct ova_members *out, struct error *e)
 	else
 		*out = m;
 	return r;
+}
+
+int ova_tar_read(struct source *file, struct ova_members *out, struct error *e)
+{
+	return list(file, false, out, e);
+}
+
+int ova_tar_list(struct source *file, struct ova_members *out, struct error *e)
+{
+	return list(file, true, out, e);
 }
 
 void ova_members_release(struct ova_members *m)
@@ -282,23 +377,32 @@ static bool is_ovf_name(const char *s, size_t n)
 	return n > 4 && !strncasecmp(s + n - 4, ".ovf", 4);
 }
 
+bool ova_tar_probe(struct source *file)
+{
+	struct tar_header h;
+
+	/* The format before POSIX has no magic: the checksum tells. */
+	return file->size >= sizeof(h) &&
+	       !source_pread(file, &h, sizeof(h), 0, NULL) && header_ok(&h);
+}
+
 bool ova_probe(struct source *file)
 {
 	struct ova_members m = { 0 };
 	struct tar_header h;
-	bool yes;
+	bool yes = false;
 
-	if (file->size < sizeof(h) ||
-		source_pread(file, &h, sizeof(h), 0, NULL) ||
-		memcmp(h.magic, "ustar", 5) != 0 || !header_ok(&h))
+	if (!ova_tar_probe(file) || source_pread(file, &h, sizeof(h), 0, NULL))
 		return false;
-	if (h.type != 'L' && h.type != 'x')
-		return is_ovf_name(h.name, strnlen(h.name, sizeof(h.name)));
-	/* A header for a long name comes first. */
-	if (ova_tar_read(file, &m, NULL))
+	if ((h.type == '0' || !h.type) &&
+		is_ovf_name(h.name, strnlen(h.name, sizeof(h.name))))
+		return true;
+	/* It should come first, and does not always. */
+	if (ova_tar_list(file, &m, NULL))
 		return false;
-	yes = m.list.len &&
-	      is_ovf_name(m.list.items->name, strlen(m.list.items->name));
+	for (size_t i = 0; i < m.list.len && !yes; i++)
+		yes = is_ovf_name(m.list.items[i].name,
+			strlen(m.list.items[i].name));
 	ova_members_release(&m);
 	return yes;
 }

@@ -29,6 +29,7 @@ const struct disk_ops *const disk_table[] = {
 	&disk_vhd,
 	&disk_vhd_fixed,
 	&disk_dmg,
+	&disk_foreign,
 	&disk_raw,
 	NULL,
 };

@@ -9,6 +9,8 @@ extern const struct disk_ops disk_qcow2;
 /* Through qemu. */
 extern const struct disk_ops disk_qed, disk_qcow, disk_parallels,
 	disk_cloop, disk_bochs;
+/* What is known by its magic, and refused. */
+extern const struct disk_ops disk_foreign;
 extern const struct disk_ops disk_raw;
 
 #endif

@@ -8,34 +8,93 @@
 #include <string.h>
 #include <zlib.h>
 #include "base/checked.h"
+#include "base/endian.h"
 #include "base/limits.h"
 #include "base/zero.h"
+#include "disk/ova.h"
 #include "disk/spool.h"
 #include "disk/wrap_int.h"
 
 #define CHUNK (256 * KIB)
 #define BLOCK (4 * KIB)
 
+/* Frames that decoders pass over (RFC 8878 section 3.1.2) stand before those of
+ * zstd (pzstd does so), and before those of lz4: what is behind them? */
+static const char *behind_skippable(struct source *file)
+{
+	uint64_t at = 0;
+	uint8_t b[8];
+
+	for (int i = 0; i < 16; i++) {
+		if (!range_inside(at, sizeof(b), file->size) ||
+			source_pread(file, b, sizeof(b), at, NULL))
+			return NULL;
+		if (!memcmp(b, "\x28\xb5\x2f\xfd", 4))
+			return "zstd";
+		if (!memcmp(b, "\x04\x22\x4d\x18", 4))
+			return "lz4";
+		if ((get_le32(b) & ~15u) != 0x184d2a50 ||
+			!u64_add(at, 8 + (uint64_t)get_le32(b + 4), &at))
+			return NULL;
+	}
+	return NULL;
+}
+
+/* The format of LZMA_alone has no magic. What liblzma's own tools ask: usual
+ * properties, a dictionary of 2^n or 2^n + 2^(n-1) bytes, no size or one below
+ * 256 GiB; and the range coder's first byte is zero. */
+static bool is_lzma(struct source *file)
+{
+	uint8_t b[14];
+	uint32_t dict, d;
+	uint64_t size;
+
+	if (source_pread(file, b, sizeof(b), 0, NULL) || b[0] != 0x5d || b[13])
+		return false;
+	dict = get_le32(b + 1);
+	size = get_le64(b + 5);
+	if (size != UINT64_MAX && size >= 256 * GIB)
+		return false;
+	if (dict == UINT32_MAX)
+		return true;
+	d = dict - 1;
+	d |= d >> 2;
+	d |= d >> 3;
+	d |= d >> 4;
+	d |= d >> 8;
+	d |= d >> 16;
+	return dict >= 4096 && d + 1 == dict;
+}
+
 const char *wrap_probe(struct source *file)
 {
 	uint8_t b[10];
+	const char *kind;
 
 	if (source_pread(file, b, sizeof(b), 0, NULL))
 		return NULL;
+	kind = behind_skippable(file);
+	if (kind)
+		return kind;
 	/* Deflate, no reserved flag. */
 	if (b[0] == 0x1f && b[1] == 0x8b && b[2] == 8 && !(b[3] & 0xe0))
 		return "gzip";
 	if (!memcmp(b, "\xfd" "7zXZ\0", 6))
 		return "xz";
-	if (!memcmp(b, "\x28\xb5\x2f\xfd", 4))
-		return "zstd";
 	if (!memcmp(b, "BZh", 3) && b[3] >= '1' && b[3] <= '9' &&
 		(!memcmp(b + 4, "\x31\x41\x59\x26\x53\x59", 6) ||
 			!memcmp(b + 4, "\x17\x72\x45\x38\x50\x90", 6)))
 		return "bzip2";
-	if (!memcmp(b, "PK\3\4", 4))
+	/* An empty one, or one that was cut into volumes of which there is but
+	 * one, begins in other ways. */
+	if (!memcmp(b, "PK\3\4", 4) || !memcmp(b, "PK\5\6", 4) ||
+		!memcmp(b, "PK00PK\3\4", 8) || !memcmp(b, "PK\7\10PK\3\4", 8))
 		return "zip";
-	return NULL;
+	if (!memcmp(b, "LZIP", 4) && b[4] <= 1)
+		return "lzip";
+	if (is_lzma(file))
+		return "lzma";
+	return ova_tar_probe(file) && !ova_probe(file) ? "tar" : NULL;
 }
 
 struct unpack {
@@ -164,7 +223,7 @@ static int run(struct unpack *u, struct source **out, struct error *e)
 static const struct wrap_codec *codec_of(const char *kind)
 {
 	static const struct wrap_codec *const all[] = { &wrap_gzip, &wrap_xz,
-		&wrap_zstd, &wrap_bzip2 };
+		&wrap_zstd, &wrap_bzip2, &wrap_lz4, &wrap_lzma, &wrap_lzip };
 
 	for (size_t i = 0; i < ARRAY_LEN(all); i++)
 		if (!strcmp(all[i]->name, kind))
@@ -183,6 +242,65 @@ static uint64_t by_size(uint64_t given, uint64_t size, uint64_t free_bytes,
 	return u64_mul(size, factor, &n) ? u64_max(n, free_bytes) : UINT64_MAX;
 }
 
+/* LZMA in a zip (APPNOTE 5.8.8): version, length of the properties, those. As
+ * LZMA_alone, with its size in front. */
+static int zip_lzma(struct source *file, const struct wrap_member *m,
+	struct source **out, struct error *e)
+{
+	AUTO_SOURCE head = NULL;
+	uint8_t b[9], *h;
+	int r;
+
+	if (m->packed < sizeof(b))
+		return error_at(e, ERR_CORRUPT, m->off, "zip: '%s' is cut off",
+			m->name);
+	r = source_pread(file, b, sizeof(b), m->off, e);
+	if (r)
+		return r;
+	if (get_le16(b + 2) != 5)
+		return error_at(e, ERR_UNSUPPORTED, m->off,
+			"zip: '%s' has LZMA properties of %u bytes", m->name,
+			get_le16(b + 2));
+	h = malloc(13);
+	if (!h)
+		return error_nomem(e);
+	memcpy(h, b + 4, 5);
+	/* Bit 1: the data says itself where it ends. */
+	put_le64(h + 5, m->flags & 2 ? UINT64_MAX : m->size);
+	r = source_memory_owned(h, 13, &head, e);
+	if (r)
+		return r;
+	return source_concat((struct source_segment[]){ { head, 0, 13 },
+				     { file, m->off + 9, m->packed - 9 } },
+		2, out, e);
+}
+
+/* The packed bytes of a member, and what unpacks them; NULL: nothing has to. */
+static int zip_codec(struct source *file, const struct wrap_member *m,
+	struct source **out, const struct wrap_codec **codec, struct error *e)
+{
+	static const struct {
+		uint16_t method;
+		const struct wrap_codec *codec;
+	} all[] = { { ZIP_STORED, NULL }, { ZIP_DEFLATE, &wrap_deflate },
+		{ ZIP_BZIP2, &wrap_bzip2 }, { ZIP_LZMA, &wrap_lzma },
+		{ ZIP_ZSTD_OLD, &wrap_zstd }, { ZIP_ZSTD, &wrap_zstd },
+		{ ZIP_XZ, &wrap_xz } };
+
+	for (size_t i = 0; i < ARRAY_LEN(all); i++)
+		if (all[i].method == m->method) {
+			*codec = all[i].codec;
+			return m->method == ZIP_LZMA
+				       ? zip_lzma(file, m, out, e)
+				       : source_window(file, m->off, m->packed,
+						 out, e);
+		}
+	return error_set(e, ERR_UNSUPPORTED,
+		"zip: '%s' is packed with method %u%s, which is not read",
+		m->name, m->method,
+		m->method == ZIP_DEFLATE64 ? " (Deflate64)" : "");
+}
+
 static int one(const struct wrap_args *a, struct source *file,
 	const char *kind, struct source **out, struct wrap_info *info,
 	struct error *e)
@@ -199,16 +317,18 @@ static int one(const struct wrap_args *a, struct source *file,
 	AUTO_SOURCE bytes = NULL;
 	int r;
 
+	if (!strcmp(kind, "tar"))
+		return wrap_tar_member(file, a->findings, info->name, out, e);
 	if (strcmp(kind, "zip") != 0)
 		return run(&u, out, e);
-	r = wrap_zip_member(file, &m, e);
+	r = wrap_zip_member(file, a->findings, &m, e);
 	if (r)
 		return r;
 	snprintf(info->name, sizeof(info->name), "%s", m.name);
-	r = source_window(file, m.off, m.packed, &bytes, e);
+	r = zip_codec(file, &m, &bytes, &u.codec, e);
 	if (r)
 		return r;
-	if (m.stored) {
+	if (!u.codec) {
 		*out = steal_ptr(bytes);
 		return 0;
 	}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Compressed files around a disk image: gzip, xz, zstd, bzip2, and a zip with
- * one member. Unpacked into a temporary file without a name before the format
+/* Compressed files around a disk image: gzip, xz, zstd, bzip2, lz4, lzma, lzip,
+ * and a zip or tar with one disk in it. Unpacked into a temporary file without a name before the format
  * is probed. */
 #ifndef STRATA_DISK_WRAP_H
 #define STRATA_DISK_WRAP_H
@@ -24,18 +24,19 @@ struct wrap_args {
 
 struct wrap_info {
 	char kinds[64];  /* "" = not wrapped, "gzip", "zip gzip": outer first */
-	char name[256];  /* of the member of a zip, for messages; else "" */
+	char name[256];  /* of the member of an archive, for messages; else "" */
 };
 
-/* What it is by its first bytes: "gzip", "xz", "zstd", "bzip2", "zip", or
- * NULL. */
+/* What it is by its first bytes: "gzip", "xz", "zstd", "bzip2", "lz4", "lzma",
+ * "lzip", "zip", "tar", or NULL. A tar with an OVF in it is an appliance, none
+ * of these. */
 const char *wrap_probe(struct source *file);
 
 /* Takes all wrappers off, at most LIMIT_UNWRAP_DEPTH; the limits hold for each,
  * by the size of the outermost. A file that has none
  * comes back itself (a new reference). Holes are kept: blocks of zeros take
  * no room. CORRUPT (bad data, wrong checksum, cut off), LIMIT (a bomb, too much
- * memory, too deep), UNSUPPORTED (a zip with several members or a password),
+ * memory, too deep), UNSUPPORTED (an archive with several disks, or a password),
  * CANCELLED, NOMEM, IO. */
 int wrap_unwrap(const struct wrap_args *args, struct source **out,
 	struct wrap_info *info, struct error *e);

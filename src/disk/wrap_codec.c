@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The decoders of wrap.c, each behind the same three functions. */
 #include <bzlib.h>
+#include <lz4frame.h>
 #include <lzma.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,7 @@ static int corrupt(const char *what, const char *why, struct error *e)
 struct z_state {
 	z_stream z;
 	bool gzip, between; /* between two gzip members */
+	bool further;       /* this is not the first */
 };
 
 static int z_open(void **out, bool gzip, struct error *e)
@@ -58,6 +60,7 @@ static int z_step(void *state, struct wrap_buf *b, struct error *e)
 			return 1;
 		inflateReset(&s->z);
 		s->between = false;
+		s->further = true;
 	}
 	s->z.next_in = (Bytef *)(uintptr_t)b->in;
 	s->z.avail_in = (uInt)b->in_len;
@@ -76,6 +79,10 @@ static int z_step(void *state, struct wrap_buf *b, struct error *e)
 	}
 	if (r == Z_MEM_ERROR)
 		return error_nomem(e);
+	/* No header of a member: padding too, which begins like one. */
+	if (r == Z_DATA_ERROR && s->further && s->z.total_in <= 3 &&
+		!s->z.total_out)
+		return 1;
 	if (r != Z_OK && r != Z_BUF_ERROR)
 		return corrupt(s->gzip ? "gzip" : "deflate",
 			s->z.msg ? s->z.msg : "bad data", e);
@@ -92,41 +99,78 @@ const struct wrap_codec wrap_gzip = { "gzip", gzip_open, z_step, z_close };
 const struct wrap_codec wrap_deflate = { "deflate", deflate_open, z_step,
 	z_close };
 
-/* --- xz --- */
+/* --- xz, lzma, lzip --- */
 
-static int xz_open(void **out, struct error *e)
+struct lz_state {
+	lzma_stream z; /* first */
+	const char *what;
+	bool between; /* between two streams of an .xz */
+	bool further; /* this is not the first */
+};
+
+static int xz_start(lzma_stream *z)
 {
-	lzma_stream *s = calloc(1, sizeof(*s));
 	lzma_mt mt = {
-		.flags = LZMA_CONCATENATED,
 		.threads = pipeline_threads(),
 		.memlimit_threading = LIMIT_UNWRAP_MEMORY / 2,
 		.memlimit_stop = LIMIT_UNWRAP_MEMORY,
 	};
 
-	if (!s || lzma_stream_decoder_mt(s, &mt) != LZMA_OK) {
+	return lzma_stream_decoder_mt(z, &mt);
+}
+
+static int alone_start(lzma_stream *z)
+{
+	return lzma_alone_decoder(z, LIMIT_UNWRAP_MEMORY);
+}
+
+static int lz_open(void **out, const char *what, int (*start)(lzma_stream *),
+	struct error *e)
+{
+	struct lz_state *s = calloc(1, sizeof(*s));
+
+	if (!s || start(&s->z) != LZMA_OK) {
 		free(s);
 		return error_nomem(e);
 	}
+	s->what = what;
 	*out = s;
 	return 0;
 }
 
-static int xz_step(void *state, struct wrap_buf *b, struct error *e)
+static int xz_open(void **out, struct error *e)
 {
-	lzma_stream *s = state;
+	return lz_open(out, "xz", xz_start, e);
+}
+
+static int alone_open(void **out, struct error *e)
+{
+	return lz_open(out, "lzma", alone_start, e);
+}
+
+static lzma_ret lz_code(struct lz_state *s, struct wrap_buf *b)
+{
 	lzma_ret r;
 
-	s->next_in = b->in;
-	s->avail_in = b->in_len;
-	s->next_out = b->out;
-	s->avail_out = b->out_len;
-	r = lzma_code(s, b->in_ends ? LZMA_FINISH : LZMA_RUN);
-	b->in = s->next_in;
-	b->in_len = s->avail_in;
-	b->out = s->next_out;
-	b->out_len = s->avail_out;
-	switch (r) {
+	s->z.next_in = b->in;
+	s->z.avail_in = b->in_len;
+	s->z.next_out = b->out;
+	s->z.avail_out = b->out_len;
+	r = lzma_code(&s->z, b->in_ends ? LZMA_FINISH : LZMA_RUN);
+	b->in = s->z.next_in;
+	b->in_len = s->z.avail_in;
+	b->out = s->z.next_out;
+	b->out_len = s->z.avail_out;
+	return r;
+}
+
+#define LZ_OTHER 2
+
+static int lz_step(void *state, struct wrap_buf *b, struct error *e)
+{
+	struct lz_state *s = state;
+
+	switch (lz_code(s, b)) {
 	case LZMA_OK:
 	case LZMA_BUF_ERROR:
 		return 0;
@@ -136,29 +180,136 @@ static int xz_step(void *state, struct wrap_buf *b, struct error *e)
 		return error_nomem(e);
 	case LZMA_MEMLIMIT_ERROR:
 		return error_set(e, ERR_LIMIT,
-			"xz: unpacking takes over 160 MiB of memory");
+			"%s: unpacking takes over 160 MiB of memory", s->what);
 	case LZMA_OPTIONS_ERROR:
 	case LZMA_UNSUPPORTED_CHECK:
 		return error_set(e, ERR_UNSUPPORTED,
-			"xz: the file uses options that are not known");
+			"%s: the file uses options that are not known",
+			s->what);
+	case LZMA_FORMAT_ERROR:
+		/* Behind a whole stream: something else, which is ignored. */
+		return s->further ? LZ_OTHER
+				  : corrupt(s->what, "not in this format", e);
 	default:
-		return corrupt("xz", "bad data", e);
+		return corrupt(s->what, "bad data", e);
 	}
 }
 
-static void xz_close(void *state)
+/* Streams one behind the other, zeros between them (The .xz File Format,
+ * section 2.2), and anything behind them all. */
+static int xz_step(void *state, struct wrap_buf *b, struct error *e)
 {
-	lzma_end(state);
+	struct lz_state *s = state;
+	int r;
+
+	if (s->between) {
+		while (b->in_len && !*b->in) {
+			b->in++;
+			b->in_len--;
+		}
+		if (!b->in_len)
+			return b->in_ends ? 1 : 0;
+		if (*b->in != 0xfd)
+			return 1;
+		if (xz_start(&s->z) != LZMA_OK)
+			return error_nomem(e);
+		s->between = false;
+		s->further = true;
+	}
+	r = lz_step(state, b, e);
+	s->between = r == 1;
+	return r == 1 ? 0 : r == LZ_OTHER ? 1 : r;
+}
+
+static void lz_close(void *state)
+{
+	lzma_end(&((struct lz_state *)state)->z);
 	free(state);
 }
 
-const struct wrap_codec wrap_xz = { "xz", xz_open, xz_step, xz_close };
+const struct wrap_codec wrap_xz = { "xz", xz_open, xz_step, lz_close };
+const struct wrap_codec wrap_lzma = { "lzma", alone_open, lz_step, lz_close };
+
+#if LZMA_VERSION >= UINT32_C(50040002)
+static int lzip_start(lzma_stream *z)
+{
+	return lzma_lzip_decoder(z, LIMIT_UNWRAP_MEMORY, LZMA_CONCATENATED);
+}
+
+static int lzip_open(void **out, struct error *e)
+{
+	return lz_open(out, "lzip", lzip_start, e);
+}
+#else
+static int lzip_open(void **out, struct error *e)
+{
+	(void)out;
+	return error_set(e, ERR_UNSUPPORTED,
+		"lzip: this was built with a liblzma that does not read it");
+}
+#endif
+
+const struct wrap_codec wrap_lzip = { "lzip", lzip_open, lz_step, lz_close };
+
+/* --- lz4 (lz4_Frame_format.md) --- */
+
+struct lz4_state {
+	LZ4F_dctx *d;
+	bool inside; /* of a frame */
+	bool further;
+};
+
+static int lz4_open(void **out, struct error *e)
+{
+	struct lz4_state *s = calloc(1, sizeof(*s));
+
+	if (!s || LZ4F_isError(LZ4F_createDecompressionContext(&s->d,
+			  LZ4F_VERSION))) {
+		free(s);
+		return error_nomem(e);
+	}
+	*out = s;
+	return 0;
+}
+
+static int lz4_step(void *state, struct wrap_buf *b, struct error *e)
+{
+	struct lz4_state *s = state;
+	size_t in = b->in_len, out = b->out_len, r;
+
+	if (!b->in_len && !s->inside)
+		return 1;
+	r = LZ4F_decompress(s->d, b->out, &out, b->in, &in, NULL);
+	if (LZ4F_isError(r)) {
+		if (s->further &&
+			!strcmp(LZ4F_getErrorName(r),
+				"ERROR_frameType_unknown"))
+			return 1;
+		return corrupt("lz4", LZ4F_getErrorName(r), e);
+	}
+	s->inside = r != 0;
+	s->further |= !r;
+	b->in += in;
+	b->in_len -= in;
+	b->out += out;
+	b->out_len -= out;
+	return 0;
+}
+
+static void lz4_close(void *state)
+{
+	LZ4F_freeDecompressionContext(((struct lz4_state *)state)->d);
+	free(state);
+}
+
+const struct wrap_codec wrap_lz4 = { "lz4", lz4_open, lz4_step, lz4_close };
 
 /* --- zstd --- */
 
 struct zstd_state {
 	ZSTD_DStream *d;
 	bool inside; /* of a frame */
+	bool further; /* this is not the first */
 };
 
 static int zstd_open(void **out, struct error *e)
@@ -189,9 +340,14 @@ static int zstd_step(void *state, struct wrap_buf *b, struct error *e)
 			ZSTD_error_frameParameter_windowTooLarge)
 			return error_set(e, ERR_LIMIT,
 				"zstd: unpacking takes over 128 MiB of memory");
+		/* Behind a whole frame: something else, which is ignored. */
+		if (ZSTD_getErrorCode(r) == ZSTD_error_prefix_unknown &&
+			s->further)
+			return 1;
 		return corrupt("zstd", ZSTD_getErrorName(r), e);
 	}
 	s->inside = r != 0;
+	s->further |= !r;
 	b->in += in.pos;
 	b->in_len -= in.pos;
 	b->out += out.pos;

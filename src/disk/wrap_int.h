@@ -22,17 +22,24 @@ struct wrap_codec {
 };
 
 extern const struct wrap_codec wrap_gzip, wrap_xz, wrap_zstd, wrap_bzip2,
-	wrap_deflate;
+	wrap_lz4, wrap_lzma, wrap_lzip, wrap_deflate;
 
-/* The one member of a zip. */
+/* The disk in a zip. */
 struct wrap_member {
 	uint64_t off, packed, size; /* of its bytes, in the file */
 	uint32_t crc;
-	bool stored;
+	uint16_t method, flags; /* as in the directory */
 	char name[256];
 };
 
-int wrap_zip_member(struct source *file, struct wrap_member *out,
-	struct error *e);
+enum { ZIP_STORED = 0, ZIP_DEFLATE = 8, ZIP_DEFLATE64 = 9, ZIP_BZIP2 = 12,
+	ZIP_LZMA = 14, ZIP_ZSTD_OLD = 20, ZIP_ZSTD = 93, ZIP_XZ = 95 };
+
+int wrap_zip_member(struct source *file, const struct finding_sink *findings,
+	struct wrap_member *out, struct error *e);
+
+/* The disk in a tar that is no appliance: name is the member's. */
+int wrap_tar_member(struct source *file, const struct finding_sink *findings,
+	char name[256], struct source **out, struct error *e);
 
 #endif

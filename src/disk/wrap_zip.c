@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The directory of a zip that holds one disk (PKWARE APPNOTE 4.3). Directory
- * entries of folders are passed over; nothing is ever written by name. */
+/* The directory of a zip that holds one disk (PKWARE APPNOTE 4.3). Nothing is
+ * ever written by name. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +8,7 @@
 #include "base/cursor.h"
 #include "base/limits.h"
 #include "disk/wrap_int.h"
+#include "disk/wrap_pick.h"
 
 #define END_SIZE 22
 #define END64_SIZE 56
@@ -118,17 +119,17 @@ static int member_bytes(struct source *file, struct wrap_member *m,
 		!range_inside(local + head, m->packed, file->size))
 		return bad(local, "the member's bytes are outside the file", e);
 	m->off = local + head;
-	if (m->stored && m->packed != m->size)
+	if (m->method == ZIP_STORED && m->packed != m->size)
 		return bad(local, "a stored member has two sizes", e);
 	return 0;
 }
 
-int wrap_zip_member(struct source *file, struct wrap_member *out,
-	struct error *e)
+int wrap_zip_member(struct source *file, const struct finding_sink *findings,
+	struct wrap_member *out, struct error *e)
 {
+	struct wrap_pick pick = { 0 };
 	struct end end = { 0 };
 	uint64_t at, local = 0;
-	bool found = false;
 	int r = find_end(file, &end, e);
 
 	if (r)
@@ -143,7 +144,8 @@ int wrap_zip_member(struct source *file, struct wrap_member *out,
 		uint8_t h[ENTRY_SIZE];
 		AUTO_FREE uint8_t *rest = NULL;
 		size_t name, extra, len;
-		uint16_t flags, method;
+		struct wrap_member m = { 0 };
+		uint64_t place;
 
 		if (!range_inside(at, sizeof(h), file->size))
 			return bad(at, "the directory is cut off", e);
@@ -164,41 +166,24 @@ int wrap_zip_member(struct source *file, struct wrap_member *out,
 		if (r)
 			return r;
 		at += sizeof(h) + len + get_le16(h + 32);
-		if (name && rest[name - 1] == '/')
-			continue;
-		/* what macOS keeps beside each file */
-		if (name > 9 && !memcmp(rest, "__MACOSX/", 9))
-			continue;
-		if (found)
-			return error_set(e, ERR_UNSUPPORTED,
-				"zip: it has several members ('%s', '%.*s'); "
-				"unpack the disk first",
-				out->name, (int)size_min(name, 200),
-				(const char *)rest);
-		found = true;
-		memset(out, 0, sizeof(*out));
-		for (size_t k = 0; k < name && k + 1 < sizeof(out->name); k++)
-			out->name[k] = rest[k] >= ' ' && rest[k] != 0x7f
-					       ? (char)rest[k]
-					       : '?';
-		flags = get_le16(h + 8);
-		method = get_le16(h + 10);
-		if (flags & 0x2041)
-			return error_set(e, ERR_UNSUPPORTED,
-				"zip: '%s' has a password", out->name);
-		if (method != 0 && method != 8)
-			return error_set(e, ERR_UNSUPPORTED,
-				"zip: '%s' is packed with method %u; only "
-				"stored and deflated members are read",
-				out->name, method);
-		out->stored = method == 0;
-		out->crc = get_le32(h + 16);
-		out->packed = get_le32(h + 20);
-		out->size = get_le32(h + 24);
-		local = get_le32(h + 42);
-		zip64(cursor_make(rest + name, extra), out, &local);
+		m.flags = get_le16(h + 8);
+		m.method = get_le16(h + 10);
+		m.crc = get_le32(h + 16);
+		m.packed = get_le32(h + 20);
+		m.size = get_le32(h + 24);
+		place = get_le32(h + 42);
+		zip64(cursor_make(rest + name, extra), &m, &place);
+		if (wrap_pick_offer(&pick, rest, name, m.size)) {
+			*out = m;
+			local = place;
+		}
 	}
-	if (!found)
-		return bad(end.at, "it is empty", e);
+	r = wrap_pick_end(&pick, "zip", findings, e);
+	if (r)
+		return r;
+	memcpy(out->name, pick.name, sizeof(out->name));
+	if (out->flags & 0x2041)
+		return error_set(e, ERR_UNSUPPORTED,
+			"zip: '%s' has a password", out->name);
 	return member_bytes(file, out, local, e);
 }

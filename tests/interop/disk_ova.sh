@@ -77,7 +77,7 @@ F = ("f1", "d.vmdk", 'ovf:size="%d"' % len(V)); D = ("disk1", "f1", 9 * 1048576 
 O = ovf([F], [D])
 P
 disktool convert -O vmdk-stream a.raw v.vmdk
-gzip -k v.vmdk
+gzip -k v.vmdk; qemu-img convert -f raw -O qcow2 a.raw q.qcow2
 qemu-img convert -f raw -O vmdk -o subformat=monolithicFlat a.raw flat.vmdk
 python3 - <<'P'
 exec(open("mk.py").read())
@@ -97,6 +97,37 @@ tar("in-chunks.ova", [("m.ovf", o), ("m.mf", mf([("m.ovf", o)] + parts))] + part
 o = ovf([F], [("disk1", "f1", 9 * 2048 + 1, "byte * 2^9")]); tar("in-units.ova", [("m.ovf", o), ("d.vmdk", V)])
 tar("in-flat.ova", [("m.ovf", O), ("d.vmdk", open("flat.vmdk", "rb").read()), ("flat-flat.vmdk", open("flat-flat.vmdk", "rb").read())])
 P
+# what is seldom, and right or near enough
+python3 - <<'P'
+exec(open("mk.py").read())
+M = ("m.mf", mf([("m.ovf", O), ("d.vmdk", V)]))
+tar("in-order.ova", [("d.vmdk", V), M, ("m.ovf", O)])
+tar("in-v7.ova", [("m.ovf", O), M, ("d.vmdk", V)])
+b = bytearray(open("in-v7.ova", "rb").read())
+at = 0
+while b[at]: # no magic, no owner's name: as tar was before POSIX
+    size = int(b[at + 124:at + 135], 8)
+    b[at + 257:at + 512] = bytes(255); b[at + 148:at + 156] = b" " * 8
+    b[at + 148:at + 156] = b"%06o\0 " % sum(b[at:at + 512])
+    at += 512 + (size + 511) // 512 * 512
+open("in-v7.ova", "wb").write(b + b"trailing garbage" * 99)
+o = ovf([("f1", "disks/a%20b.vmdk", "")], [D])
+tar("in-sub.ova", [("box/Vagrantfile", b"x"), ("box/m.ovf", o), ("box/other.mf", mf([("m.ovf", o), ("disks/a b.vmdk", V)])), ("box/disks/a b.vmdk", V), ("metadata.json", b"{}")])
+h = lambda k, b: hashlib.new(k, b).hexdigest()
+tar("in-openssl3.ova", [("m.ovf", O), ("m.mf", ("SHA2-256(m.ovf)= %s\r\nSHA384 (d.vmdk) = %s\n\n" % (h("sha256", O), h("sha384", V))).encode()), ("d.vmdk", V)])
+o = ovf([("f1", "d.vmdk", 'ovf:size="%d" ovf:chunkSize="300000"' % len(V))], [D]); tar("in-notchunked.ova", [("m.ovf", o), ("d.vmdk", V)])
+for k, ns in (("09", "http://www.vmware.com/schema/ovf/1/envelope"), ("2", "http://schemas.dmtf.org/ovf/envelope/2"), ("citrix", "http://www.citrix.com/x")):
+    o = O.replace(b"http://schemas.dmtf.org/ovf/envelope/1", ns.encode())
+    if k == "09": o = o.replace(b"<DiskSection>", b'<Section xsi:type="ovf:DiskSection_Type" xmlns:xsi="x">').replace(b"</DiskSection>", b"</Section>")
+    tar("in-ns%s.ova" % k, [("m.ovf", o), ("m.cert", b"SHA1(m.mf)= 00\n-----BEGIN CERTIFICATE-----\n"), ("d.vmdk", V)])
+Q = open("q.qcow2", "rb").read() # as oVirt: by id, without an ending
+tar("in-ovirt.ova", [("vm.ovf", ovf([("f1", "6c9cb0ff-4b7a-4f51-a5e6-6d1f3f1a2b3c", "")], [("d", "f1", 9, "GigaBytes")])), ("6c9cb0ff-4b7a-4f51-a5e6-6d1f3f1a2b3c", Q)])
+open("m.ovf", "wb").write(ovf([("f1", "sub/d%2evmdk", "")], [D]))
+tar("empty.ova", [("m.ovf", ovf([F], [("none", "", 5, "byte * 2^20"), D])), ("d.vmdk", V)])
+P
+mkdir -p fold/sub; cp v.vmdk fold/sub/d.vmdk; cp m.ovf fold; strata -q init lib; strata -L lib -q import fold -b f 2>err || fail "a folder in the folder: $(cat err)"; strata -L lib -q export f -o f.raw; cmp f.raw a.raw
+truncate -s 5M zeros.raw; disktool appliance empty.ova 0 zeros.raw || fail "a disk without a file"; disktool appliance empty.ova 1 a.raw || fail "the disk behind it"
+gzip -c in-sub.ova >box.ova.gz; disktool cmp box.ova.gz a.raw || fail "a box"; tar -cf in.tar in-order.ova; disktool cmp in.tar a.raw || fail "OVA in tar"
 for f in in-*.ova; do
 	disktool cmp $f a.raw 2>err || fail "$f: $(cat err)"
 	disktool appliance $f 2>/dev/null >o || fail "$f"

@@ -157,7 +157,7 @@ static void test_tar(void **state)
 		{ "device", 1, 156, B("3"), true, ERR_CORRUPT, "not a file" },
 		{ "fifo", 1, 156, B("6"), true, ERR_CORRUPT, "not a file" },
 		{ "GNU sparse", 1, 156, B("S"), true, ERR_CORRUPT,
-			"not a file" },
+			"sparse file" },
 		{ "size with letters", 1, 124, B("00x"), true, ERR_CORRUPT,
 			"size" },
 		{ "size past the end", 1, 124, B("00007"), true, ERR_CORRUPT,
@@ -241,13 +241,13 @@ static void test_ovf(void **state)
 			"o:href=\"d.img\" o:compression=\"gzip\"/>", DISK1),
 			ERR_CORRUPT },
 		{ "chunks that are not there", OVF("<File o:id=\"f1\" "
-			"o:href=\"d.img\" o:size=\"65536\" o:chunkSize=\"100\"/>",
+			"o:href=\"e.img\" o:size=\"65536\" o:chunkSize=\"100\"/>",
 			DISK1), ERR_CORRUPT },
-		{ "a million chunks", OVF("<File o:id=\"f1\" o:href=\"d.img\" "
+		{ "a million chunks", OVF("<File o:id=\"f1\" o:href=\"e.img\" "
 			"o:size=\"1000000\" o:chunkSize=\"1\"/>", DISK1),
 			ERR_LIMIT },
 		{ "2^64 bytes in chunks", OVF("<File o:id=\"f1\" "
-			"o:href=\"d.img\" o:size=\"18446744073709551615\" "
+			"o:href=\"e.img\" o:size=\"18446744073709551615\" "
 			"o:chunkSize=\"18446744073709551615\"/>", DISK1),
 			ERR_CORRUPT },
 		{ "a size over 2^64", OVF("<File o:id=\"f1\" o:href=\"d.img\" "

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Containers that are known by their magic and not read: to take one for a
+ * raw disk would store it and show nothing of what is in it. */
+#include <inttypes.h>
+#include <string.h>
+#include "base/checked.h"
+#include "base/compiler.h"
+#include "disk/table.h"
+
+#define M(s) s, sizeof(s) - 1
+
+/* All at the first byte, of five or more where they are not letters. */
+static const struct {
+	const char *magic;
+	size_t len;
+	const char *what, *advice;
+} all[] = {
+	{ M("EVF\x09\x0d\x0a\xff\0"), "an EWF image (E01)",
+		"make a raw image of it, with ewfexport" },
+	{ M("EVF2\x0d\x0a\x81\0"), "an EWF image (Ex01)",
+		"make a raw image of it, with ewfexport" },
+	{ M("LVF\x09\x0d\x0a\xff\0"), "a logical EWF image (L01)",
+		"it holds files, no disk" },
+	{ M("AFF10\r\n\0"), "an AFF image", "make a raw image of it, with "
+		"affconvert -r" },
+	{ M("VMA\0"), "a backup of Proxmox VE (VMA)", "unpack it, with vma "
+		"extract" },
+	{ M("7z\xbc\xaf\x27\x1c"), "a 7-Zip archive", "unpack it first" },
+	{ M("Rar!\x1a\x07"), "a RAR archive", "unpack it first" },
+	{ M("MSWIM\0\0\0"), "a Windows imaging file (WIM)",
+		"it holds files, no disk" },
+	{ M("\x3a\xff\x26\xed\1\0"), "a sparse image of Android",
+		"make a raw image of it, with simg2img" },
+	{ M("partclone-image"), "an image of partclone", "restore it, with "
+		"partclone.restore" },
+	{ M("\0ntfsclone-image"), "an image of ntfsclone", "restore it, with "
+		"ntfsclone --restore-image" },
+	{ M("\xce\x24\xb9\xa2\x20\0\0\0"), "an Acronis backup",
+		"convert it with Acronis's own tools" },
+	{ M("IsZ!"), "an ISZ image", "unpack it first" },
+	{ M("DAA\0\0\0\0\0"), "a DAA image", "unpack it first" },
+	{ M("CISO\0\0\x20\0"), "a CISO image", "unpack it first" },
+	{ M("encrcdsa"), "an encrypted DMG", "decrypt it, with hdiutil "
+		"convert" },
+	{ M("sprs\0\0\0\3"), "a sparse image of macOS",
+		"convert it, with hdiutil convert" },
+	{ M("btrfs-stream\0"), "a stream of btrfs send",
+		"receive it into a file system" },
+	{ M("\x02\x21\x4c\x18"), "a legacy lz4 file", "unpack it first" },
+	{ M("Bochs Virtual HD Image\0"), "a Bochs image of a kind other than "
+		"\"growing\"", "commit it to its base, with bximage" },
+	{ M("<?xml version='1.0' encoding='UTF-8'?>\n<Parallels_disk_image"),
+		"the description of a Parallels disk",
+		"name the .hds file beside it" },
+	{ M("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Parallels_disk_image"),
+		"the description of a Parallels disk",
+		"name the .hds file beside it" },
+};
+
+static int find(struct source *file)
+{
+	char b[96];
+	size_t n = (size_t)u64_min(sizeof(b), file->size);
+
+	if (source_pread(file, b, n, 0, NULL))
+		return -1;
+	for (size_t i = 0; i < ARRAY_LEN(all); i++)
+		if (n >= all[i].len && !memcmp(b, all[i].magic, all[i].len))
+			return (int)i;
+	return -1;
+}
+
+static enum disk_verdict foreign_probe(struct source *file)
+{
+	return find(file) >= 0 ? DISK_YES : DISK_NO;
+}
+
+static int foreign_open(const struct disk_open_args *args, struct source **out,
+	struct disk_info *info, struct error *e)
+{
+	int i = find(args->file);
+
+	(void)out;
+	(void)info;
+	return i < 0 ? error_set(e, ERR_CORRUPT, "no format that is known")
+		     : error_set(e, ERR_UNSUPPORTED,
+			       "the file is %s, which is not read; %s (or, if "
+			       "it is the disk itself, name --format raw)",
+			       all[i].what, all[i].advice);
+}
+
+const struct disk_ops disk_foreign = {
+	.name = "not-read",
+	.probe = foreign_probe,
+	.open = foreign_open,
+};
