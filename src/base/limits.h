@@ -181,6 +181,10 @@
  * directories that are read for it; beyond it every name is a file. */
 #define LIMIT_ISO_LINKS (1 << 18)
 
+/* UDF: bytes of extended attributes of a file that are looked at (those of an
+ * entry are less than a block). */
+#define LIMIT_UDF_ATTRIBUTES 65536
+
 /* EROFS: further devices, one a layer of a container's image (128 there). */
 #define LIMIT_EROFS_DEVICES 1024
 

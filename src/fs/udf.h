@@ -5,6 +5,7 @@
  * udf_volume.c from the recognition sequence to the logical volume
  * udf_part.c   partitions: physical, sparable, virtual, metadata
  * udf_icb.c    file entries and allocation descriptors
+ * udf_ea.c     extended attributes
  * udf_dir.c    directories, names, named streams, symlinks
  * udf_free.c   free space
  * udf_text.c   tags, OSTA compressed Unicode, time
@@ -160,6 +161,22 @@ int udf_file_pread(struct source *src, const struct udf_file *x, void *buf,
 	size_t len, uint64_t off, struct error *e);
 /* The run that holds this byte, or NULL. */
 const struct udf_run *udf_run_at(const struct udf_file *x, uint64_t off);
+
+/* --- udf_ea.c --- */
+
+/* What of extended attributes is used; all zeros is empty. */
+struct udf_attributes {
+	bool has_device, has_owner;
+	uint32_t major, minor;
+	uint32_t uid, gid;
+};
+
+/* Takes the first of each kind, where there is none yet, from a space of them. */
+void udf_attributes_take(const uint8_t *p, size_t left,
+	struct udf_attributes *out);
+/* The same from the file that an entry names. */
+int udf_attributes_read(struct udf *f, uint64_t id, struct udf_attributes *out,
+	struct error *e);
 
 /* --- udf_dir.c --- */
 

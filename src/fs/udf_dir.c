@@ -42,6 +42,7 @@ static int bad(const struct udf_file *dir, uint64_t at, const char *why,
 static int deliver(struct udf *f, const struct udf_file *dir, uint64_t at,
 	const uint8_t *p, fs_entry_fn fn, void *ctx)
 {
+	static const char spoilt[] = "Non-Allocatable Space";
 	const struct udf_file_ident *d = (const void *)p;
 	uint8_t name[LIMIT_NAME];
 	size_t n = udf_name(p + sizeof(*d) + le16_get(d->use_len), d->name_len,
@@ -55,6 +56,10 @@ static int deliver(struct udf *f, const struct udf_file *dir, uint64_t at,
 			(uint32_t)dir->id, at);
 		return 0;
 	}
+	/* UDF 2.3.13 (1.50): the blocks that cannot be used, no file */
+	if (d->flags & UDF_IDENT_HIDDEN && n == sizeof(spoilt) - 1 &&
+		!memcmp(name, spoilt, n) && dir->id == f->fs.root)
+		return 0;
 	return fn(ctx, name, n,
 		UDF_ID(le16_get(d->icb.part), le32_get(d->icb.block)));
 }

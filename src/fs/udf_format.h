@@ -190,6 +190,7 @@ struct udf_file_ident {
 _Static_assert(sizeof(struct udf_file_ident) == 38, "ECMA-167 4/14.4");
 
 enum { /* udf_file_ident.flags */
+	UDF_IDENT_HIDDEN = 1,
 	UDF_IDENT_DELETED = 4,
 	UDF_IDENT_PARENT = 8,
 };
@@ -212,6 +213,7 @@ enum { /* udf_icb_tag.type */
 	UDF_TYPE_FILE = 5,
 	UDF_TYPE_BLOCK = 6,
 	UDF_TYPE_CHAR = 7,
+	UDF_TYPE_ATTRIBUTES = 8,
 	UDF_TYPE_FIFO = 9,
 	UDF_TYPE_SOCKET = 10,
 	UDF_TYPE_SYMLINK = 12,

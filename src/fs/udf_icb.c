@@ -9,10 +9,6 @@
 #include "base/checked.h"
 #include "base/limits.h"
 
-/* An extended attribute, ECMA-167 4/14.10: type, subtype, its length. */
-#define EA_HEADER 24 /* of the whole space */
-#define EA_DEVICE 12
-
 void udf_file_release(struct udf_file *x)
 {
 	vec_release(&x->runs);
@@ -253,13 +249,32 @@ static int load_runs(struct walk *w, const uint8_t *p, size_t n,
 	return r;
 }
 
+/* Linux (6.1 at least) leaves behind files whose descriptors end inside the last
+ * block, some bytes before the file does; it reads that block as a whole. */
+static int fill_block(struct walk *w, struct error *e)
+{
+	uint32_t bs = w->f->block_size;
+	uint64_t size = w->x->node.size, in = w->at % bs;
+	struct udf_run r = { .off = w->at, .kind = FS_EXTENT_DATA };
+	const struct udf_run *last;
+
+	if (!in || w->at >= size || !w->x->runs.len)
+		return 0;
+	last = vec_last(&w->x->runs);
+	if (last->kind != FS_EXTENT_DATA || last->off + last->len != w->at)
+		return 0;
+	r.dev_off = last->dev_off + last->len;
+	r.len = u64_min(bs - in, size - w->at);
+	return add_run(w, r, e);
+}
+
 /* --- entries --- */
 
 /* An entry, taken apart. */
 struct entry {
 	const struct udf_file_head *head;
 	const uint8_t *modified;
-	const struct udf_long_ad *streams;
+	const struct udf_long_ad *streams, *more_attributes;
 	const uint8_t *attributes, *ads;
 	size_t attributes_len, ads_len;
 	uint64_t ads_at; /* in the block */
@@ -276,6 +291,7 @@ static bool take_apart(const uint8_t *b, size_t size, struct entry *out)
 
 		fixed = sizeof(*x);
 		out->modified = x->modified;
+		out->more_attributes = &x->attributes;
 		out->attributes_len = le32_get(x->attributes_len);
 		out->ads_len = le32_get(x->ads_len);
 	} else if (le16_get(out->head->tag.id) == UDF_TAG_EXT_FILE) {
@@ -283,6 +299,7 @@ static bool take_apart(const uint8_t *b, size_t size, struct entry *out)
 
 		fixed = sizeof(*x);
 		out->modified = x->modified;
+		out->more_attributes = &x->attributes;
 		out->streams = &x->streams;
 		out->attributes_len = le32_get(x->attributes_len);
 		out->ads_len = le32_get(x->ads_len);
@@ -327,31 +344,6 @@ static uint32_t mode_of(uint32_t p, unsigned flags)
 	return m;
 }
 
-/* ECMA-167 4/14.10.7, in the space of the entry itself: so Linux writes it. */
-static void device_numbers(const struct entry *t, struct fs_node *n)
-{
-	const uint8_t *p = t->attributes;
-	size_t left = t->attributes_len;
-
-	if (left < EA_HEADER)
-		return;
-	p += EA_HEADER;
-	left -= EA_HEADER;
-	while (left >= 24) {
-		uint32_t len = get_le32(p + 8);
-
-		if (get_le32(p) == EA_DEVICE) {
-			n->rdev_major = get_le32(p + 16);
-			n->rdev_minor = get_le32(p + 20);
-			return;
-		}
-		if (len < 12 || len > left)
-			return;
-		p += len;
-		left -= len;
-	}
-}
-
 static void fill_node(struct udf_file *x, const struct entry *t)
 {
 	const struct udf_file_head *h = t->head;
@@ -364,21 +356,54 @@ static void fill_node(struct udf_file *x, const struct entry *t)
 	n->mode = mode_of(le32_get(h->permissions), flags);
 	n->uid = le32_get(h->uid);
 	n->gid = le32_get(h->gid);
-	if (n->uid == UINT32_MAX) /* not set */
-		n->uid = 0;
-	if (n->gid == UINT32_MAX)
-		n->gid = 0;
 	n->nlink = le16_get(h->links) ? le16_get(h->links) : 1;
 	n->mtime = udf_time(t->modified, &n->mtime_ns);
 	n->size = le64_get(h->size);
-	if (n->type == FS_CHAR || n->type == FS_BLOCK)
-		device_numbers(t, n);
 	if (t->streams && le32_get(t->streams->len) & UDF_EXTENT_LEN) {
 		x->has_streams = true;
 		x->streams = UDF_ID(le16_get(t->streams->part),
 			le32_get(t->streams->block));
 		n->flags |= FS_NODE_XATTRS;
 	}
+}
+
+/* What the entry has no place for, or does not say. */
+static int fill_attributes(struct udf *f, struct udf_file *x,
+	const struct entry *t, struct error *e)
+{
+	struct fs_node *n = &x->node;
+	struct udf_attributes a = { 0 };
+	bool device = n->type == FS_CHAR || n->type == FS_BLOCK;
+	bool owner = n->uid == UINT32_MAX || n->gid == UINT32_MAX;
+	struct error why = { 0 };
+	int r = 0;
+
+	if (x->type == UDF_TYPE_ATTRIBUTES || (!device && !owner))
+		return 0;
+	udf_attributes_take(t->attributes, t->attributes_len, &a);
+	if (le32_get(t->more_attributes->len) & UDF_EXTENT_LEN &&
+		((device && !a.has_device) || (owner && !a.has_owner)))
+		r = udf_attributes_read(f,
+			UDF_ID(le16_get(t->more_attributes->part),
+				le32_get(t->more_attributes->block)),
+			&a, &why);
+	if (r == ERR_NOMEM)
+		return error_nomem(e);
+	if (r)
+		finding_report(f->findings, FINDING_XATTR_DAMAGED,
+			why.has_offset ? why.offset : FINDING_NO_OFFSET, NULL,
+			"udf: the file in block %" PRIu32
+			" of partition reference %u: %s",
+			(uint32_t)x->id, (unsigned)(x->id >> 32), why.msg);
+	if (device) {
+		n->rdev_major = a.major;
+		n->rdev_minor = a.minor;
+	}
+	if (n->uid == UINT32_MAX) /* not set */
+		n->uid = a.uid;
+	if (n->gid == UINT32_MAX)
+		n->gid = a.gid;
+	return 0;
 }
 
 /* The content's runs; damage of them leaves the file listed, without. */
@@ -400,8 +425,11 @@ static int load_content(struct udf *f, struct udf_file *x,
 	if (x->node.size > INT64_MAX)
 		return error_set(e, ERR_CORRUPT, "udf: a size of %" PRIu64,
 			x->node.size);
-	if (w.form < UDF_AD_INLINE)
-		return load_runs(&w, t->ads, t->ads_len, e);
+	if (w.form < UDF_AD_INLINE) {
+		int r = load_runs(&w, t->ads, t->ads_len, e);
+
+		return r ? r : fill_block(&w, e);
+	}
 	if (w.form > UDF_AD_INLINE)
 		return error_set(e, ERR_CORRUPT,
 			"udf: allocation descriptors of form %u", w.form);
@@ -524,6 +552,9 @@ int udf_load(struct udf *f, uint64_t id, struct udf_file *out, struct error *e)
 	if (r)
 		return r;
 	fill_node(out, &t);
+	r = fill_attributes(f, out, &t, e);
+	if (r)
+		return r;
 	r = load_content(f, out, &t, dev_off, part, &why);
 	if (r)
 		r = content_fault(f, out, r, &why);

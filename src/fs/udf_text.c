@@ -162,9 +162,11 @@ size_t udf_name(const uint8_t *in, size_t n, uint8_t *out)
 			dot = i ? units - 1 - i : units;
 			break;
 		}
-	len = part_of_name(in, width, 0, units, out, &changed);
-	if ((len == 1 || len == 2) && out[0] == '.' && out[len - 1] == '.')
+	/* what is "." or ".." without its extension is changed, too */
+	if (dot && dot <= 2 && unit(in, width, 0) == '.' &&
+		unit(in, width, dot - 1) == '.')
 		changed = true;
+	len = part_of_name(in, width, 0, units, out, &changed);
 	if (!changed)
 		return len;
 	len = part_of_name(in, width, 0, dot, out, &changed);

@@ -71,8 +71,8 @@ main_ref = 0
 meta_ref = 1 if MAP in ("meta", "virtual") else 0
 top = 5            # next free block of the physical partition
 vat = []           # virtual block -> physical block
-META_PIECES = [(100, 64), (300, 128)]  # where the metadata file lies: two extents
-MIRROR = [(1000, 192)]
+META_PIECES = [(100, 64), (300, 192)]  # where the metadata file lies: two extents
+MIRROR = [(1000, 256)]
 meta_top = 0
 remapped = {}      # packet -> block of the volume
 
@@ -151,7 +151,7 @@ FORMS = dict(short=0, long=1, ext=2, inline=3)
 unique = 16
 
 
-def entry(loc, ftype, size, ads, form, mode=0o644, uid=0, gid=0, links=1, eas=b"", streams=None, time=None, flags=0, ref=None, strategy=None):
+def entry(loc, ftype, size, ads, form, mode=0o644, uid=0, gid=0, links=1, eas=b"", streams=None, time=None, flags=0, ref=None, strategy=None, more_eas=None):
     """writes a file's entry into a block of the metadata partition"""
     global unique
     unique += 1
@@ -164,9 +164,9 @@ def entry(loc, ftype, size, ads, form, mode=0o644, uid=0, gid=0, links=1, eas=b"
     t = time or stamp()
     impl = regid("*strata test")
     if EFE:
-        b += struct.pack("<QQ", size, 0) + t * 4 + struct.pack("<II", 1, 0) + bytes(16) + (streams or bytes(16)) + impl
+        b += struct.pack("<QQ", size, 0) + t * 4 + struct.pack("<II", 1, 0) + (more_eas or bytes(16)) + (streams or bytes(16)) + impl
     else:
-        b += struct.pack("<Q", 0) + t * 3 + struct.pack("<I", 1) + bytes(16) + impl
+        b += struct.pack("<Q", 0) + t * 3 + struct.pack("<I", 1) + (more_eas or bytes(16)) + impl
     b += struct.pack("<QII", unique, len(eas), len(ads)) + eas + ads
     assert len(b) + 16 <= BS, len(b)
     put(ref, loc, tagged(266 if EFE else 261, loc, b))
@@ -318,6 +318,30 @@ def symlink(path, parts, target):
     return icb[0]
 
 
+def short_of_end(path):
+    """descriptors that end before the file does, in its last block: all of that is the file's"""
+    data = noise(3 * BS - 7)
+    ext = content(data)
+    icb = new_icb()
+    entry(icb[1], 5, len(data), ads_of([(0, len(data) - 100, ext[0][2])], form()), form())
+    said("f", path, 0o644, 0, 0, len(data), data)
+    return icb[0]
+
+
+def apart(path, ftype, kind, mode, uid, gid, *eas):
+    """extended attributes in a file of their own, some that mean nothing first"""
+    used = lambda t, n: struct.pack("<IB3xII", t, 1, 48 + n, n) + regid("*strata test") + bytes(n)
+    times = struct.pack("<IB3xIII", 5, 1, 32, 12, 1) + stamp()
+    a = used(2048, 4) + times + b"".join(eas) + used(65536, 8)
+    b, icb = take_meta(), new_icb()
+    body = tagged(262, b, struct.pack("<II", 24, 24 + len(a))) + a
+    entry(b, 8, len(body), body if BS > 512 else ads_of(content(body), form()), "inline" if BS > 512 else form(), strategy=4)
+    data = b"apart" if kind == "f" else b""
+    entry(icb[1], ftype, len(data), data, "inline" if data else form(), mode, -1 if kind == "f" else uid, -1 if kind == "f" else gid, more_eas=long_ad(BS, b, meta_ref))
+    said(kind, path, mode, uid, gid, len(data), data if kind == "f" else None, rdev="259:70000" if kind != "f" else "0:0")
+    return icb[0]
+
+
 def special(path, ftype, kind, mode, major=None, minor=0):
     eas = b""
     icb = new_icb()
@@ -377,6 +401,12 @@ add("char", special("/char", 7, "c", 0o620, 4, 65))
 add("block", special("/block", 6, "b", 0o600, 253, 200))
 add("fifo", special("/fifo", 9, "p", 0o640))
 add("socket", special("/socket", 10, "s", 0o755))
+add("short", short_of_end("/short"))
+add("..x", regular("/." + slash(b"..x") + ".x", b"dots"))
+add("...x", regular("/.." + slash(b"...x") + ".x", b"dots"))
+add("Non-Allocatable Space", regular("/x", b"", tell=False), 1)
+add("disk apart", apart("/disk apart", 6, "b", 0o660, 3, 4, struct.pack("<IB3xIIII", 12, 1, 24, 0, 259, 70000)))
+add("owner apart", apart("/owner apart", 5, "f", 0o640, 1000, 50, struct.pack("<IB3xIHHH", 3, 1, 18, 1000, 50, 0)))
 streams = {}
 if EFE:
     sd = take_meta()
@@ -445,7 +475,7 @@ if MAP == "meta":
     entry(0, 250, sum(n for _, n in META_PIECES) * BS, ads_of([(0, n * BS, b) for b, n in META_PIECES], "short"), "short", ref=0)
     entry(1, 251, sum(n for _, n in MIRROR) * BS, ads_of([(0, n * BS, b) for b, n in MIRROR], "short"), "short", ref=0)
     EFE = efe
-    assert meta_top <= 192
+    assert meta_top <= 256
 bits = bytearray(b"\xff" * -(-LEN // 8))
 if MAP in ("physical", "sparable"):
     n = -(-(24 + len(bits)) // BS)
