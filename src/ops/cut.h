@@ -2,7 +2,7 @@
 /* Cutting disks into files: which bytes of which disk are whose content. It is
  * the one place where file systems and the store's view of a disk meet.
  *
- * Memory: about 72 bytes a file and 32 an extent.
+ * Memory: 72 bytes a file and 32 an extent.
  */
 #ifndef STRATA_OPS_CUT_H
 #define STRATA_OPS_CUT_H

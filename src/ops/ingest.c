@@ -22,7 +22,8 @@
 
 #define JOB_BYTES (1u * 1024 * 1024)
 #define JOB_PIECES 2048
-#define RING 256
+/* Jobs under way, a thread: those behind one that is slow. */
+#define RING_THREAD 32
 
 enum piece_kind { PIECE_ZERO, PIECE_GAP, PIECE_FILE, PIECE_RAW };
 
@@ -35,7 +36,7 @@ struct piece {
 typedef VEC(struct piece) pieces;
 
 struct job {
-	pieces in, out;
+	pieces out;
 	bool done;
 };
 
@@ -48,8 +49,9 @@ struct sweep {
 	pthread_cond_t wake;
 	uint64_t at;	  /* next byte to be cut */
 	size_t item;	  /* next claimed extent */
-	uint64_t head, tail; /* jobs [head, tail) are under way, modulo RING */
-	struct job ring[RING];
+	uint64_t head, tail; /* jobs [head, tail) are under way, modulo nring */
+	struct job *ring;
+	size_t nring;
 	unsigned working; /* jobs and segments being worked on */
 	uint64_t done_bytes, data_bytes;
 	int code; /* the first error */
@@ -115,17 +117,16 @@ static int cut_gap(struct source *src, uint64_t at, uint64_t end,
 	}
 }
 
-/* With the lock held: cuts the next job. */
-static int cut_job(struct sweep *s, struct job *j, struct error *e)
+/* With the lock held: cuts the next job into pieces. */
+static int cut_job(struct sweep *s, pieces *in, struct error *e)
 {
 	const struct cut *c = s->in.cut;
 	const struct cut_disk *cd = &c->disks.items[s->in.disk];
 	uint64_t size = s->in.src->size;
 	uint64_t budget = JOB_BYTES;
 
-	j->in.len = j->out.len = 0;
-	j->done = false;
-	while (s->at < size && budget && j->in.len < JOB_PIECES) {
+	in->len = 0;
+	while (s->at < size && budget && in->len < JOB_PIECES) {
 		struct piece p = { .off = s->at };
 		uint64_t next = size, cost;
 
@@ -159,7 +160,7 @@ push:
 		if (p.kind != PIECE_ZERO)
 			s->data_bytes += p.len;
 		s->at += p.len;
-		if (!vec_push(&j->in, p))
+		if (!vec_push(in, p))
 			return error_nomem(e);
 	}
 	return 0;
@@ -231,16 +232,18 @@ static int digest_extent(struct ingest_worker *w, const struct piece *p,
 	return 0;
 }
 
-static int do_job(struct ingest_worker *w, struct job *j, struct error *e)
+static int do_job(struct ingest_worker *w, const pieces *in, pieces *out,
+	struct error *e)
 {
 	const struct cut *c = w->in->cut;
 	int r = 0;
 
-	for (size_t i = 0; i < j->in.len && !r; i++) {
-		const struct piece *p = &j->in.items[i];
+	out->len = 0;
+	for (size_t i = 0; i < in->len && !r; i++) {
+		const struct piece *p = &in->items[i];
 
 		if (p->kind == PIECE_GAP) {
-			r = do_gap(w, &j->out, p, e);
+			r = do_gap(w, out, p, e);
 			continue;
 		}
 		if (p->kind == PIECE_FILE) {
@@ -256,7 +259,7 @@ static int do_job(struct ingest_worker *w, struct job *j, struct error *e)
 				 w->in->disk)
 				r = digest_extent(w, p, e);
 		}
-		if (!r && !vec_push(&j->out, *p))
+		if (!r && !vec_push(out, *p))
 			r = error_nomem(e);
 	}
 	return r ? r : ingest_settle(w, e);
@@ -325,8 +328,8 @@ static int collect(struct sweep *s, struct error *e)
 	pthread_mutex_lock(&s->collect);
 	pthread_mutex_lock(&s->lock);
 	while (!r && !s->code && s->head < s->tail &&
-		s->ring[s->head % RING].done) {
-		struct job *j = &s->ring[s->head % RING];
+		s->ring[s->head % s->nring].done) {
+		struct job *j = &s->ring[s->head % s->nring];
 
 		pthread_mutex_unlock(&s->lock);
 		r = lay_out(s, j, e);
@@ -358,7 +361,8 @@ static void tell(struct sweep *s)
 
 /* Takes a job, or helps with a large file. 1: did something, 0: all is done,
  * < 0. */
-static int step(struct sweep *s, struct ingest_worker *w, struct error *e)
+static int step(struct sweep *s, struct ingest_worker *w, pieces *in,
+	struct error *e)
 {
 	struct job *j = NULL;
 	int r;
@@ -379,9 +383,10 @@ static int step(struct sweep *s, struct ingest_worker *w, struct error *e)
 	if (s->code) {
 		r = s->code;
 		*e = s->error;
-	} else if (s->at < s->in.src->size && s->tail - s->head < RING) {
-		j = &s->ring[s->tail % RING];
-		r = cut_job(s, j, e);
+	} else if (s->at < s->in.src->size && s->tail - s->head < s->nring) {
+		j = &s->ring[s->tail % s->nring];
+		j->done = false;
+		r = cut_job(s, in, e);
 		s->tail++;
 		s->working++;
 		tell(s);
@@ -401,7 +406,7 @@ static int step(struct sweep *s, struct ingest_worker *w, struct error *e)
 	if (!j)
 		return r;
 	if (!r)
-		r = do_job(w, j, e);
+		r = do_job(w, in, &j->out, e);
 	pthread_mutex_lock(&s->lock);
 	s->working--;
 	j->done = !r;
@@ -423,11 +428,12 @@ static void *run(void *arg)
 {
 	struct thread *t = arg;
 	struct ingest_worker w;
+	pieces in = { 0 };
 	struct error e = { 0 };
 	int r = ingest_worker_init(&w, &t->s->in, &e);
 
 	while (!r) {
-		r = step(t->s, &w, &e);
+		r = step(t->s, &w, &in, &e);
 		if (r <= 0)
 			break;
 		r = 0;
@@ -439,16 +445,16 @@ static void *run(void *arg)
 	t->digest = w.digest;
 	memset(&w.digest, 0, sizeof(w.digest));
 	ingest_worker_release(&w);
+	vec_release(&in);
 	return NULL;
 }
 
 static void release(struct sweep *s)
 {
 	ingest_release(&s->in);
-	for (size_t i = 0; i < RING; i++) {
-		vec_release(&s->ring[i].in);
+	for (size_t i = 0; i < s->nring; i++)
 		vec_release(&s->ring[i].out);
-	}
+	free(s->ring);
 	layout_builder_release(&s->layout);
 	packer_close(s->records);
 	pthread_mutex_destroy(&s->in.lock);
@@ -458,12 +464,19 @@ static void release(struct sweep *s)
 	free(s);
 }
 
-static struct sweep *sweep_new(const struct ingest_args *a, size_t disk)
+static struct sweep *sweep_new(const struct ingest_args *a, size_t disk,
+	unsigned threads)
 {
 	struct sweep *s = calloc(1, sizeof(*s));
 
 	if (!s)
 		return NULL;
+	s->nring = threads * RING_THREAD;
+	s->ring = calloc(s->nring, sizeof(*s->ring));
+	if (!s->ring) {
+		free(s);
+		return NULL;
+	}
 	s->in.args = a;
 	s->in.cut = a->cut;
 	s->in.disk = disk;
@@ -495,7 +508,7 @@ int ingest_disk(const struct ingest_args *a, size_t disk,
 	struct ingest_disk *out, struct error *e)
 {
 	unsigned n = a->threads ? a->threads : ingest_threads();
-	struct sweep *s = sweep_new(a, disk);
+	struct sweep *s = sweep_new(a, disk, n);
 	struct digest_acc sum = { 0 };
 	struct thread *t = calloc(n, sizeof(*t));
 	int r;
@@ -536,233 +549,4 @@ int ingest_disk(const struct ingest_args *a, size_t disk,
 	free(t);
 	release(s);
 	return r;
-}
-
-/* --- the rest --- */
-
-struct rest {
-	struct ingest in;
-	const struct survey *survey;
-	const struct finding_sink *findings;
-	pthread_mutex_t lock;
-	size_t next, done; /* index in cut.files */
-	int code;
-	struct error error;
-};
-
-struct rest_thread {
-	struct rest *r;
-	pthread_t id;
-	bool started;
-	struct fs **fs; /* one a volume, opened when needed */
-};
-
-struct fs_reader {
-	struct fs *fs;
-	uint64_t id;
-	const struct progress *progress; /* one file may take minutes */
-};
-
-static int read_fs(void *ctx, void *buf, size_t len, uint64_t off,
-	struct error *e)
-{
-	struct fs_reader *f = ctx;
-	int r = progress_check(f->progress, e);
-
-	return r ? r : f->fs->ops->pread(f->fs, f->id, buf, len, off, e);
-}
-
-static size_t volume_of(const struct cut *c, size_t file)
-{
-	size_t v = 0;
-
-	while (v + 1 < c->volumes.len && c->volumes.items[v + 1].first <= file)
-		v++;
-	/* volumes without files share their first with the next one */
-	while (!c->volumes.items[v].n ||
-		file < c->volumes.items[v].first)
-		v--;
-	return v;
-}
-
-/* The file whose extents f has too, and that is read for both. */
-static const struct cut_file *twin(const struct cut *c,
-	const struct cut_file *f)
-{
-	const struct cut_file *o = &c->files.items[f->same_as];
-
-	return o != f && o->same_as == f->same_as ? o : NULL;
-}
-
-static void copy_twins(struct cut *c)
-{
-	for (size_t i = 0; i < c->files.len; i++) {
-		struct cut_file *f = &c->files.items[i];
-		const struct cut_file *o = twin(c, f);
-
-		if (f->state != CUT_PLAIN || f->flags & CUT_HASHED || !o ||
-			!(o->flags & CUT_HASHED))
-			continue;
-		f->hash = o->hash;
-		f->flags |= CUT_HASHED;
-	}
-}
-
-static int rest_one(struct rest_thread *t, struct ingest_worker *w,
-	size_t index, struct error *e)
-{
-	struct rest *rs = t->r;
-	struct cut *c = rs->in.cut;
-	struct cut_file *f = &c->files.items[index];
-	struct fs_reader fr = { .id = f->id,
-		.progress = rs->in.args->progress };
-	struct error err = { 0 };
-	size_t v;
-	int r;
-
-	if (f->flags & CUT_HASHED || f->state == CUT_OPAQUE)
-		return 0;
-	if (f->state == CUT_PLAIN) /* a clone gets its twin's hash later */
-		return twin(c, f) ? 0 : ingest_file(w, f, e);
-	v = volume_of(c, index);
-	if (!t->fs[v]) {
-		r = survey_open_fs(&rs->survey->volumes.items[v], NULL,
-			&t->fs[v], &err);
-		if (r == ERR_NOMEM)
-			return error_nomem(e);
-		if (r) { /* it opened before */
-			f->state = CUT_OPAQUE;
-			return 0;
-		}
-	}
-	fr.fs = t->fs[v];
-	r = store_blob_stream(rs->in.args->writer, w->packer, read_fs, &fr,
-		f->size, !(f->flags & CUT_ENCODED), &f->hash, &err);
-	if (!r) {
-		f->flags |= CUT_HASHED;
-		return 0;
-	}
-	if (r == ERR_CORRUPT || r == ERR_UNSUPPORTED || r == ERR_LIMIT ||
-		r == ERR_RANGE) {
-		f->state = CUT_OPAQUE;
-		pthread_mutex_lock(&rs->lock);
-		c->volumes.items[v].partial = true;
-		finding_report(rs->findings, FINDING_FILE_UNREADABLE,
-			err.has_offset ? err.offset : FINDING_NO_OFFSET,
-			rs->survey->volumes.items[v].name, "inode %llu: %s",
-			(unsigned long long)f->id, err.msg);
-		pthread_mutex_unlock(&rs->lock);
-		return 0;
-	}
-	*e = err;
-	return r;
-}
-
-static void *run_rest(void *arg)
-{
-	struct rest_thread *t = arg;
-	struct rest *rs = t->r;
-	struct ingest_worker w;
-	struct error e = { 0 };
-	int r = ingest_worker_init(&w, &rs->in, &e);
-
-	while (!r) {
-		size_t i, end;
-		const struct progress *p = rs->in.args->progress;
-
-		pthread_mutex_lock(&rs->lock);
-		i = rs->next;
-		end = size_min(i + 16, rs->in.cut->files.len);
-		rs->next = end;
-		if (rs->code)
-			i = end;
-		if (p && p->update && i < end && !(i & 1023))
-			p->update(p->ctx, "decode", i, rs->in.cut->files.len);
-		pthread_mutex_unlock(&rs->lock);
-		if (i == end)
-			break;
-		for (; i < end && !r; i++)
-			r = rest_one(t, &w, i, &e);
-		if (!r)
-			r = ingest_settle(&w, &e);
-		while (!r && (r = ingest_help(&w, &e)) > 0)
-			r = 0;
-		if (!r)
-			r = progress_check(p, &e);
-	}
-	while (!r && (r = ingest_help(&w, &e)) > 0)
-		r = 0;
-	if (!r)
-		r = ingest_worker_finish(&w, &e);
-	pthread_mutex_lock(&rs->lock);
-	for (size_t i = 0; w.gains && !r && i < rs->in.args->ndisks; i++)
-		r = digest_acc_merge(&rs->in.args->gains[i], &w.gains[i], &e);
-	pthread_mutex_unlock(&rs->lock);
-	ingest_worker_release(&w);
-	if (r) {
-		pthread_mutex_lock(&rs->lock);
-		if (!rs->code) {
-			rs->code = r;
-			rs->error = e;
-		}
-		pthread_mutex_unlock(&rs->lock);
-	}
-	return NULL;
-}
-
-static bool anything_left(const struct cut *c)
-{
-	for (size_t i = 0; i < c->files.len; i++)
-		if (!(c->files.items[i].flags & CUT_HASHED) &&
-			c->files.items[i].state != CUT_OPAQUE)
-			return true;
-	return false;
-}
-
-int ingest_rest(const struct ingest_args *a, const struct survey *s,
-	const struct finding_sink *findings, struct error *e)
-{
-	unsigned n = a->threads ? a->threads : ingest_threads();
-	struct rest rs = { .in = { .args = a,
-				   .cut = a->cut,
-				   .disk = SIZE_MAX,
-				   .src = a->ndisks ? a->disks[0] : NULL },
-		.survey = s,
-		.findings = findings };
-	struct rest_thread *t;
-
-	if (!anything_left(a->cut))
-		return 0;
-	t = calloc(n, sizeof(*t));
-	if (!t)
-		return error_nomem(e);
-	pthread_mutex_init(&rs.lock, NULL);
-	pthread_mutex_init(&rs.in.lock, NULL);
-	for (unsigned i = 0; i < n; i++) {
-		t[i].r = &rs;
-		t[i].fs = calloc(s->volumes.len + 1, sizeof(struct fs *));
-		if (!t[i].fs)
-			rs.code = error_nomem(&rs.error);
-	}
-	for (unsigned i = 1; i < n && !rs.code; i++)
-		t[i].started =
-			!pthread_create(&t[i].id, NULL, run_rest, &t[i]);
-	if (!rs.code)
-		run_rest(&t[0]);
-	for (unsigned i = 0; i < n; i++) {
-		if (t[i].started)
-			pthread_join(t[i].id, NULL);
-		for (size_t v = 0; t[i].fs && v < s->volumes.len; v++)
-			if (t[i].fs[v])
-				t[i].fs[v]->ops->close(t[i].fs[v]);
-		free(t[i].fs);
-	}
-	free(t);
-	copy_twins(a->cut);
-	ingest_release(&rs.in);
-	pthread_mutex_destroy(&rs.lock);
-	pthread_mutex_destroy(&rs.in.lock);
-	if (rs.code && e)
-		*e = rs.error;
-	return rs.code;
 }

@@ -8,6 +8,6 @@
 void heap_tune(void)
 {
 	mallopt(M_TOP_PAD, 4 * MIB);
-	mallopt(M_MMAP_THRESHOLD, 32 * MIB);
+	mallopt(M_MMAP_THRESHOLD, 4 * MIB);
 	mallopt(M_TRIM_THRESHOLD, 128 * MIB);
 }

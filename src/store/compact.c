@@ -29,15 +29,13 @@ static int emit(void *ctx, const void *data, size_t len, uint64_t off,
 	return m->s->be->ops->upload_write(m->u, data, len, off, e);
 }
 
-int store_put_merged(struct store *s, const struct index *const *ix, size_t n,
+int store_merge_to(struct store *s, const char *path,
+	const struct index *const *ix, size_t n,
 	const struct index_filter *filter, struct error *e)
 {
 	struct emit m = { .s = s };
-	char path[64];
-	int r = backend_new_name("index", ".idx", path, e);
+	int r = s->be->ops->upload_start(s->be, &m.u, e);
 
-	if (!r)
-		r = s->be->ops->upload_start(s->be, &m.u, e);
 	if (r)
 		return r;
 	r = index_merge(ix, n, filter, emit, &m, e);
@@ -45,6 +43,15 @@ int store_put_merged(struct store *s, const struct index *const *ix, size_t n,
 		return s->be->ops->upload_finish(m.u, path, e);
 	s->be->ops->upload_abort(m.u);
 	return r;
+}
+
+int store_put_merged(struct store *s, const struct index *const *ix, size_t n,
+	const struct index_filter *filter, struct error *e)
+{
+	char path[64];
+	int r = backend_new_name("index", ".idx", path, e);
+
+	return r ? r : store_merge_to(s, path, ix, n, filter, e);
 }
 
 static int by_size(const void *a, const void *b)

@@ -105,6 +105,7 @@ struct writer_options {
 	int level;	   /* zstd level, 0 = default */
 	size_t frame_size; /* bytes of objects gathered in one frame, 0 */
 	bool rewrite;	   /* repack: do not ask what is known already */
+	size_t pack_objects; /* after which a pack is closed, 0 = default */
 };
 int writer_open(struct store *s, const struct writer_options *opt,
 	struct writer **out, struct error *e);

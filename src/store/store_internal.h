@@ -118,6 +118,10 @@ void writer_count(struct writer *w, enum object_kind kind, size_t len);
 /* Claimed objects were lost: the writer must not finish well. */
 void writer_lost(struct writer *w);
 
+/* Puts the merge of some indexes under a name. */
+int store_merge_to(struct store *s, const char *path,
+	const struct index *const *ix, size_t n,
+	const struct index_filter *filter, struct error *e);
 /* Publishes an encoded index, or the merge of some, under a new name. */
 int store_put_index(struct store *s, const struct buf *data, struct error *e);
 int store_put_merged(struct store *s, const struct index *const *ix, size_t n,

@@ -7,32 +7,24 @@
 #include <sys/random.h>
 #include "base/checked.h"
 #include "base/vec.h"
+#include "store/claims.h"
 #include "store/frame.h"
 #include "store/store_internal.h"
 
-/* A pack is closed and indexed when it has this many objects (44 bytes of
- * memory each) or bytes. */
-#define ROTATE_OBJECTS (512u * 1024)
+/* A pack is closed and indexed when it has this many objects (about 100 bytes
+ * of memory each, with their claims) or bytes. */
+#define ROTATE_OBJECTS (256u * 1024)
 #define ROTATE_BYTES (UINT64_C(4) << 30)
-
-#define SHARDS 64
-
-struct claim_set {
-	pthread_mutex_t lock;
-	struct oid *slots; /* open addressing; zero: free */
-	size_t cap, used;
-};
-
-struct pending_index {
-	char name[48];
-};
 
 struct writer {
 	struct store *store;
 	struct lease *lease;
 	struct snapshot *snap;
 	struct writer_options opt;
-	struct claim_set claims[2][SHARDS];
+	/* Holds the indexes of packs that are closed. They must become
+	 * visible at once: a list of chunks in one pack may name chunks in
+	 * another. */
+	struct claims *claims;
 
 	pthread_mutex_t lock; /* guards what follows */
 	struct backend_upload *upload;
@@ -42,10 +34,6 @@ struct writer {
 	uint64_t off;
 	VEC(struct index_frame) frames;
 	VEC(struct index_entry) entries;
-	/* Indexes of packs that are closed ("pending/HEX"). They must become
-	 * visible at once: a list of chunks in one pack may name chunks in
-	 * another. */
-	VEC(struct pending_index) pending;
 	struct writer_stats stats;
 	bool failed; /* a frame was lost: finish must not succeed */
 };
@@ -65,12 +53,13 @@ int writer_open(struct store *s, const struct writer_options *opt,
 		w->opt.level = FRAME_LEVEL_IMPORT;
 	if (!w->opt.frame_size)
 		w->opt.frame_size = DEFAULT_FRAME;
+	if (!w->opt.pack_objects)
+		w->opt.pack_objects = ROTATE_OBJECTS;
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_cond_init(&w->idle, NULL);
-	for (int k = 0; k < 2; k++)
-		for (int i = 0; i < SHARDS; i++)
-			pthread_mutex_init(&w->claims[k][i].lock, NULL);
-	r = lease_take(s->be, &w->lease, e);
+	r = claims_new(s, &w->claims, e);
+	if (!r)
+		r = lease_take(s->be, &w->lease, e);
 	/* After the lease: what is known now stays as long as it is held. */
 	if (!r)
 		r = store_refresh(s, e);
@@ -91,15 +80,7 @@ void writer_close(struct writer *w)
 		w->store->be->ops->upload_abort(w->upload);
 	snapshot_unref(w->store, w->snap);
 	lease_release(w->lease);
-	for (int k = 0; k < 2; k++)
-		for (int i = 0; i < SHARDS; i++) {
-			free(w->claims[k][i].slots);
-			pthread_mutex_destroy(&w->claims[k][i].lock);
-		}
-	for (size_t i = 0; i < w->pending.len; i++)
-		w->store->be->ops->remove(
-			w->store->be, w->pending.items[i].name, NULL);
-	vec_release(&w->pending);
+	claims_free(w->claims);
 	vec_release(&w->frames);
 	vec_release(&w->entries);
 	pthread_cond_destroy(&w->idle);
@@ -108,63 +89,6 @@ void writer_close(struct writer *w)
 }
 
 /* --- who brings an object --- */
-
-static size_t slot_of(const struct oid *id, size_t cap)
-{
-	return (size_t)get_le64(id->b + 8) & (cap - 1);
-}
-
-static bool set_grow(struct claim_set *c)
-{
-	size_t cap = c->cap ? c->cap * 2 : 64;
-	struct oid *fresh = calloc(cap, sizeof(*fresh));
-
-	if (!fresh)
-		return false;
-	for (size_t i = 0; i < c->cap; i++) {
-		size_t k;
-
-		if (oid_is_zero(&c->slots[i]))
-			continue;
-		for (k = slot_of(&c->slots[i], cap); !oid_is_zero(&fresh[k]);
-			k = (k + 1) & (cap - 1))
-			;
-		fresh[k] = c->slots[i];
-	}
-	free(c->slots);
-	c->slots = fresh;
-	c->cap = cap;
-	return true;
-}
-
-/* True: it was not there (and now is, if add). */
-static bool set_claim(struct claim_set *c, const struct oid *id, bool add)
-{
-	bool fresh = true;
-
-	pthread_mutex_lock(&c->lock);
-	if (add && (c->used + 1) * 4 > c->cap * 3 && !set_grow(c) &&
-		c->used + 1 >= c->cap) {
-		/* Out of memory: bringing it twice does no harm. */
-		pthread_mutex_unlock(&c->lock);
-		return true;
-	}
-	if (c->cap) {
-		size_t k = slot_of(id, c->cap);
-
-		for (; !oid_is_zero(&c->slots[k]); k = (k + 1) & (c->cap - 1))
-			if (oid_equal(&c->slots[k], id)) {
-				fresh = false;
-				break;
-			}
-		if (fresh && add) {
-			c->slots[k] = *id;
-			c->used++;
-		}
-	}
-	pthread_mutex_unlock(&c->lock);
-	return fresh;
-}
 
 static bool in_store(
 	struct writer *w, enum object_space space, const struct oid *id)
@@ -178,16 +102,13 @@ static bool in_store(
 bool writer_knows(
 	struct writer *w, enum object_space space, const struct oid *id)
 {
-	return in_store(w, space, id) ||
-	       !set_claim(&w->claims[space][id->b[0] % SHARDS], id, false);
+	return in_store(w, space, id) || claims_have(w->claims, space, id);
 }
 
 bool writer_claim(
 	struct writer *w, enum object_space space, const struct oid *id)
 {
-	if (in_store(w, space, id))
-		return false;
-	return set_claim(&w->claims[space][id->b[0] % SHARDS], id, true);
+	return !in_store(w, space, id) && claims_add(w->claims, space, id);
 }
 
 /* --- packs --- */
@@ -208,41 +129,6 @@ static int start_pack(struct writer *w, struct error *e)
 	return w->store->be->ops->upload_write(w->upload, &h, sizeof(h), 0, e);
 }
 
-static int put_pending(struct writer *w, const struct buf *ix, struct error *e)
-{
-	struct pending_index p;
-	char hex[33];
-
-	snprintf(p.name, sizeof(p.name), "pending/%s",
-		hex_encode(w->pack_id, 16, hex));
-	if (!vec_push(&w->pending, p))
-		return error_nomem(e);
-	return w->store->be->ops->put(
-		w->store->be, p.name, ix->data, ix->len, e);
-}
-
-/* Publishes all pending indexes as one. */
-static int publish_pending(struct writer *w, struct error *e)
-{
-	size_t n = w->pending.len;
-	AUTO_FREE struct index *ix = calloc(n + 1, sizeof(*ix));
-	AUTO_FREE const struct index **ptr = calloc(n + 1, sizeof(*ptr));
-	struct backend *be = w->store->be;
-	size_t opened = 0;
-	int r = ix && ptr ? 0 : error_nomem(e);
-
-	for (; opened < n && !r; opened++) {
-		r = index_open(
-			be, w->pending.items[opened].name, &ix[opened], e);
-		ptr[opened] = &ix[opened];
-	}
-	if (!r)
-		r = store_put_merged(w->store, ptr, n, NULL, e);
-	for (size_t i = 0; ix && i < opened; i++)
-		index_close(be, &ix[i]);
-	return r;
-}
-
 /* With the lock held and no write under way: closes the pack and, if it is
  * the last, publishes the index. */
 static int finish_pack(struct writer *w, bool last, struct error *e)
@@ -261,7 +147,9 @@ static int finish_pack(struct writer *w, bool last, struct error *e)
 	int r;
 
 	if (!u)
-		return last && w->pending.len ? publish_pending(w, e) : 0;
+		return last && claims_retired(w->claims)
+			       ? claims_publish(w->claims, e)
+			       : 0;
 	memcpy(f.magic, PACK_END_MAGIC, 8);
 	memcpy(f.id, w->pack_id, 16);
 	f.size = le64_make(w->off + sizeof(f));
@@ -277,16 +165,24 @@ static int finish_pack(struct writer *w, bool last, struct error *e)
 	pack_name(w->pack_id, name);
 	w->upload = NULL;
 	r = w->store->be->ops->upload_finish(u, name, e);
-	if (!r)
-		r = last && !w->pending.len ? store_put_index(w->store, &ix, e)
-					    : put_pending(w, &ix, e);
-	if (!r && last && w->pending.len)
-		r = publish_pending(w, e);
+	if (!r && last && !claims_retired(w->claims))
+		r = store_put_index(w->store, &ix, e);
+	else if (!r) {
+		r = claims_retire(w->claims, w->pack_id, &ix, e);
+		if (!r && last)
+			r = claims_publish(w->claims, e);
+	}
 	if (r)
 		return r;
 	w->stats.stored_bytes += w->off + sizeof(f) + ix.len;
 	w->frames.len = w->entries.len = 0;
 	return 0;
+}
+
+static bool pack_is_full(const struct writer *w)
+{
+	return w->off >= ROTATE_BYTES ||
+	       w->entries.len >= w->opt.pack_objects;
 }
 
 /* Appends an encoded frame with its objects. */
@@ -304,12 +200,11 @@ int writer_append_frame(struct writer *w, const struct buf *stored,
 	int r = 0;
 
 	pthread_mutex_lock(&w->lock);
-	if (w->upload &&
-		(w->off >= ROTATE_BYTES || w->entries.len >= ROTATE_OBJECTS)) {
+	if (w->upload && pack_is_full(w)) {
 		while (w->writes_under_way)
 			pthread_cond_wait(&w->idle, &w->lock);
 		/* another thread may have done it while we waited */
-		if (w->off >= ROTATE_BYTES || w->entries.len >= ROTATE_OBJECTS)
+		if (pack_is_full(w))
 			r = finish_pack(w, false, e);
 	}
 	if (!r && !w->upload)

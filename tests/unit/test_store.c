@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include <pthread.h>
 #include "store/census.h"
 #include "store/index.h"
 #include "store/lease.h"
@@ -92,6 +93,86 @@ static void test_round_trip(void **state)
 	assert_false(store_has(s, SPACE_CONTENT, &ids[0][0], NULL));
 	store_close(s);
 	store_close(other);
+	backend_close(be);
+}
+
+/* Many threads bring the same objects, each in another order, through many
+ * packs: every object is claimed once, and found afterwards. */
+#define SAME 8000
+#define THREADS 4
+struct bringer {
+	struct writer *w;
+	pthread_t id;
+	unsigned first, claimed;
+};
+
+static void *bring(void *arg)
+{
+	struct bringer *b = arg;
+	struct packer *p;
+	struct error e = { 0 };
+
+	if (packer_open(b->w, &p, &e))
+		return NULL;
+	for (unsigned i = 0; i < SAME; i++) {
+		unsigned n = (b->first + i) % SAME;
+		struct oid id;
+
+		sha256(&n, sizeof(n), &id);
+		if (!writer_claim(b->w, SPACE_CONTENT, &id))
+			continue;
+		b->claimed++;
+		if (packer_add(p, OBJ_BLOB, &id, &n, sizeof(n), &e))
+			break;
+	}
+	b->first = packer_flush(p, &e) ? SAME : 0;
+	packer_close(p);
+	return b;
+}
+
+static void test_claims(void **state)
+{
+	struct bringer b[THREADS];
+	struct store_stats stats;
+	struct backend *be;
+	struct store *s;
+	struct writer *w;
+	unsigned claimed = 0;
+	struct error e = { 0 };
+
+	(void)state;
+	assert_int_equal(backend_local_open(dir, &be, &e), 0);
+	assert_int_equal(store_open(be, &s, &e), 0);
+	/* about 80 packs: merged by eights, and eight of those */
+	assert_int_equal(writer_open(s, &(struct writer_options){
+		.frame_size = 400, .pack_objects = 100 }, &w, &e), 0);
+	for (unsigned i = 0; i < THREADS; i++) {
+		b[i] = (struct bringer){ .w = w, .first = i * SAME / 8 };
+		assert_int_equal(
+			pthread_create(&b[i].id, NULL, bring, &b[i]), 0);
+	}
+	for (unsigned i = 0; i < THREADS; i++) {
+		void *done;
+
+		pthread_join(b[i].id, &done);
+		assert_ptr_equal(done, &b[i]);
+		assert_int_equal(b[i].first, 0);
+		claimed += b[i].claimed;
+	}
+	assert_int_equal(claimed, SAME);
+	for (unsigned n = 0; n < SAME; n++) {
+		struct oid id;
+
+		sha256(&n, sizeof(n), &id);
+		assert_true(writer_knows(w, SPACE_CONTENT, &id));
+	}
+	assert_int_equal(writer_finish(w, &e), 0);
+	writer_close(w);
+	assert_int_equal(store_get_stats(s, &stats, &e), 0);
+	assert_int_equal(stats.count[OBJ_BLOB], SAME);
+	assert_in_range(stats.packs, 64, SAME / 100);
+	assert_int_equal(stats.indexes, 1);
+	store_close(s);
 	backend_close(be);
 }
 
@@ -335,6 +416,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_round_trip, scratch_make,
+			scratch_remove),
+		cmocka_unit_test_setup_teardown(test_claims, scratch_make,
 			scratch_remove),
 		cmocka_unit_test(test_merge),
 		cmocka_unit_test_setup_teardown(test_condemned, scratch_make,
