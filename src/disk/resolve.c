@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/checked.h"
 #include "base/limits.h"
+#include "disk/wrap_pick.h"
 
 /* "nbd:", "json:", "fat:rw:", a drive letter: letters, digits, + - . up to a
  * colon before any slash, as qemu tells protocols. */
@@ -102,6 +103,24 @@ static enum match try_open(const char *allowed, const char *wanted, int *fd)
 	return *fd >= 0 ? MATCH_YES : MATCH_FAILED;
 }
 
+/* The last part of a path of whatever system, where it is an absolute one and
+ * named like a disk; else NULL. */
+static const char *foreign_base(const char *name)
+{
+	bool drive = name[0] && name[1] == ':';
+	const char *base = name;
+
+	if (*name != '/' && *name != '\\' && !drive)
+		return NULL;
+	for (const char *p = name + (drive ? 2 : 0); *p; p++)
+		if (*p == '/' || *p == '\\')
+			base = p + 1;
+	return base > name && wrap_is_image_name((const uint8_t *)base,
+				      strlen(base))
+		       ? base
+		       : NULL;
+}
+
 static int find(const struct disk_allow *a, const char *name, char **out_path,
 	int *fd, struct error *e)
 {
@@ -113,6 +132,7 @@ static int find(const struct disk_allow *a, const char *name, char **out_path,
 		return error_errno(e, "%s", a->image);
 	slash = strrchr(image, '/');
 	*slash = 0;
+	free(*out_path);
 	*out_path = absolute(image, name);
 	if (!*out_path)
 		return error_nomem(e);
@@ -149,6 +169,7 @@ int disk_allow_open(void *ctx, const char *name, const char *purpose,
 {
 	const struct disk_allow *a = ctx;
 	const char *plain = strncmp(name, "file:", 5) ? name : name + 5;
+	const char *base;
 	AUTO_FREE char *path = NULL;
 	AUTO_SOURCE file = NULL;
 	const struct disk_ops *ops;
@@ -159,12 +180,28 @@ int disk_allow_open(void *ctx, const char *name, const char *purpose,
 		return error_set(e, ERR_LIMIT,
 			"more than %d images name each other as %s",
 			LIMIT_BACKING_DEPTH, purpose);
-	if (has_protocol(plain) || !*plain)
+	/* A parent is known by an id, so it may have moved: where its name is
+	 * a path of the machine it was made on, it is looked for beside the
+	 * image as well, and has to be allowed there. */
+	base = strcmp(purpose, "parent") ? NULL : foreign_base(plain);
+	if ((has_protocol(plain) && !base) || !*plain)
 		return error_set(e, ERR_UNSUPPORTED,
 			"the image needs the %s '%s', which is not the path of "
 			"a file",
 			purpose, name);
-	r = find(a, plain, &path, &fd, e);
+	r = has_protocol(plain) ? 0 : find(a, plain, &path, &fd, e);
+	if (base && (r == ERR_NOTFOUND || (!r && fd < 0))) {
+		AUTO_FREE char *beside = NULL;
+		struct error tmp = { 0 };
+
+		if (!find(a, base, &beside, &fd, &tmp) && fd >= 0) {
+			free(path);
+			path = steal_ptr(beside);
+			r = 0;
+		}
+	}
+	if (!path && !r)
+		r = find(a, base, &path, &fd, e); /* for the message */
 	if (r)
 		return error_prefix(e, "%s '%s'", purpose, name);
 	if (fd < 0)

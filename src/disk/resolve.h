@@ -21,6 +21,8 @@ struct disk_allow {
  * name is relative to the image's folder, as in qemu; "file:" before it is cut
  * off; names with another protocol ("json:", "nbd:", "http:") are refused.
  * A name that is not allowed is not looked at, on the host, in any way.
+ * A parent (purpose "parent": what is known by an id) that is named by an
+ * absolute path, of Windows too, may stand beside the image instead.
  * format "" (not recorded) is told by content, which is safe here in so far
  * as that file, too, only gets what is allowed. What it opens may name
  * further files, up to LIMIT_BACKING_DEPTH. UNSUPPORTED (not allowed), LIMIT,

@@ -9,7 +9,9 @@
  * "wa\0\0" mean the bytes, all others the geometry, but a geometry at its
  * maximum (65535 x 16 x 255: 127 GiB) always means the bytes. One exception
  * from qemu: "vbox" means the bytes, since VirtualBox gives its guests those,
- * and by the geometry the end of the disk would be lost.
+ * and by the geometry the end of the disk would be lost. And a geometry that
+ * cannot have been made of the bytes (none at all, larger, or smaller by two
+ * cylinders: the disk was resized, or its maker left it out) is not asked.
  */
 #include "disk/vhd.h"
 
@@ -78,7 +80,8 @@ static uint64_t disk_size(const struct vhd_footer *f)
 	uint64_t chs = (uint64_t)be16_get(f->cylinders) * f->heads * f->sectors;
 	uint64_t size = round_down(be64_get(f->current_size), SECTOR);
 
-	if (chs == MAX_GEOMETRY)
+	if (chs == MAX_GEOMETRY || !chs || chs * SECTOR > size ||
+		size / SECTOR - chs >= 2ul * f->heads * f->sectors)
 		return size;
 	for (size_t i = 0; i < ARRAY_LEN(bytes); i++) {
 		/* "tap" and "wa" are told by their letters alone. */

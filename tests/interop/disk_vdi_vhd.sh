@@ -91,3 +91,33 @@ grep -q 'not allowed' err || fail "opened a parent unasked"
 cp b.vhd other.vhd; mkdir other; cp b.vhd other/o.vhd
 expect_rc 4 disktool info --dir other diff.vhd 2>err
 grep -q 'another disk' err || fail "wrong parent: $(cat err)"
+# a parent named by a path of the machine that it was made on: beside the image, where that is allowed
+strata -q init lib; mkdir moved; cp o.vhd moved/
+for p in 'C:\VMs\o.vhd' '\\server\share\o.vhd' /vmfs/volumes/x/o.vhd; do
+	python3 - "$p" <<'P'
+import struct, sys
+d = bytearray(open("diff.vhd", "rb").read())
+n = sys.argv[1].encode("utf-16-le"); at = struct.unpack(">Q", d[512 + 592:512 + 600])[0]
+d[at:at + len(n)] = n; d[512 + 576:512 + 580] = b"W2ku"; d[512 + 584:512 + 588] = struct.pack(">I", len(n))
+d[512 + 64:512 + 576] = bytes(512); d[512 + 36:512 + 40] = bytes(4)
+d[512 + 36:512 + 40] = struct.pack(">I", ~sum(d[512:1536]) & 0xffffffff)
+open("moved/m.vhd", "wb").write(d)
+P
+	expect_rc 4 strata -L lib -q import moved/m.vhd -b m 2>err; grep -q "not allowed" err || fail "$p: $(cat err)"
+	strata -L lib -q import moved/m.vhd -b m --allow-backing moved 2>err || fail "$p: $(cat err)"
+	strata -L lib -q export m -o m.raw; cmp m.raw diff.raw || fail "$p: other bytes"; rm m.raw
+done
+cp other/o.vhd moved/o.vhd; expect_rc 4 strata -L lib -q import moved/m.vhd -b m --allow-backing moved 2>err; grep -q "another disk" err || fail "$p: $(cat err)"
+# a geometry that cannot be that of the disk is not asked: none, one of a disk that was resized; one that can be is
+python3 - <<'P'
+import struct
+d = open("of.vhd", "rb").read()
+n = len(d) // 512 - 1
+for name, c, h, s in (("none", 0, 0, 0), ("small", n // 255 // 3, 5, 17), ("large", 60000, 16, 255), ("near", n // 4 // 17, 4, 17)):
+    f = bytearray(d[-512:]); f[28:32] = b"vpc "; f[56:60] = struct.pack(">HBB", c, h, s); f[64:68] = bytes(4)
+    f[64:68] = struct.pack(">I", ~sum(f) & 0xffffffff)
+    open("g-%s.vhd" % name, "wb").write(d[:-512] + f)
+P
+for k in none small large; do disktool cmp g-$k.vhd a.raw 2>err || fail "geometry: $k: $(cat err)"; done
+n=$(($(stat -c %s a.raw) / 512 / 68 * 68 * 512)); [ "$(disktool info g-near.vhd 2>/dev/null | sed -n 's/^size //p')" = $n ] || fail "geometry that fits: $(disktool info g-near.vhd)"
+[ $n != "$(stat -c %s a.raw)" ] || fail "the same"

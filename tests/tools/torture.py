@@ -21,7 +21,10 @@ def die(what):
 def run(*a, ok=(0,), quiet=False):
     if not quiet:
         LOG.append(' '.join(a))
+    t = time.time()
     p = subprocess.run(a, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    if time.time() - t > 5 and os.environ.get('TORTURE_VERBOSE'):
+        print('%.0f s: %s' % (time.time() - t, ' '.join(a)[:300]), flush=True)
     if p.returncode not in ok:
         die('%s: exit %d: %s' % (' '.join(a[:3]), p.returncode, p.stderr.decode(errors='replace')[-600:]))
     return p
