@@ -59,6 +59,8 @@ enum finding_severity {
 		"files held is not there")                                     \
 	X(FS_BRIDGE, "fs-bridge", NOTE,                                        \
 		"the volume is ISO 9660 and UDF at once; one of them is shown") \
+	X(FS_SESSION, "fs-session", NOTE,                                      \
+		"the disc was written in several sessions; the last is shown") \
 	X(BOOT_ENTRY, "boot-entry", NOTE,                                      \
 		"the volume has a boot catalog; this is an entry of it")       \
 	X(FILE_DAMAGED, "file-damaged", DAMAGE,                                \

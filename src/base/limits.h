@@ -176,6 +176,10 @@
  * bytes of one. */
 #define LIMIT_ISO_CONTINUATIONS 64
 #define LIMIT_ISO_CONTINUATION 65536
+/* ISO 9660: sessions of a disc (a CD has at most 99 tracks). */
+#define LIMIT_ISO_SESSIONS 99
+/* AAIP: bytes of a name or a value (Linux takes 64 KiB). */
+#define LIMIT_ISO_ATTRIBUTE 65536
 
 /* Names of hard-linked files of one image that are compared (48 bytes each), and
  * directories that are read for it; beyond it every name is a file. */

@@ -38,6 +38,8 @@ struct descriptors {
 	bool primary, joliet;
 	uint8_t pvd[ISO_SECTOR], svd[ISO_SECTOR];
 	uint64_t boot_catalog; /* block, 0 = none */
+	uint64_t session;      /* sector where it begins */
+	unsigned sessions;
 };
 
 static bool joliet_escape(const uint8_t *vd)
@@ -48,14 +50,16 @@ static bool joliet_escape(const uint8_t *vd)
 	       (s[2] == '@' || s[2] == 'C' || s[2] == 'E');
 }
 
-static int read_descriptors(struct source *src, struct descriptors *d,
-	struct error *e)
+static int read_session(struct source *src, uint64_t session,
+	struct descriptors *d, struct error *e)
 {
 	uint8_t vd[ISO_SECTOR];
 
 	memset(d, 0, sizeof(*d));
+	d->session = session;
 	for (unsigned i = 0; i < DESCRIPTORS; i++) {
-		uint64_t off = DESCRIPTORS_AT + i * (uint64_t)ISO_SECTOR;
+		uint64_t off = DESCRIPTORS_AT +
+			       (session + i) * (uint64_t)ISO_SECTOR;
 		int r;
 
 		if (!range_inside(off, ISO_SECTOR, src->size))
@@ -78,6 +82,65 @@ static int read_descriptors(struct source *src, struct descriptors *d,
 		}
 	}
 	return 0;
+}
+
+/* Does a session begin at this sector? Its blocks are counted from the start of
+ * the disc, which no other image behind this one would do. */
+static bool session_at(struct source *src, uint64_t sector)
+{
+	const struct iso_record *root;
+	uint8_t vd[ISO_SECTOR];
+
+	if (!range_inside(DESCRIPTORS_AT + sector * ISO_SECTOR, ISO_SECTOR,
+		    src->size) ||
+		source_pread(src, vd, ISO_SECTOR,
+			DESCRIPTORS_AT + sector * ISO_SECTOR, NULL))
+		return false;
+	root = (const void *)(vd + PVD_ROOT);
+	return vd[0] == VD_PRIMARY && !memcmp(vd + 1, "CD001", 5) &&
+	       get_le16(vd + PVD_BLOCK_SIZE) == ISO_SECTOR &&
+	       root->len == sizeof(*root) + 1 &&
+	       le32_get(root->extent) > sector + 16;
+}
+
+/* Where the session behind the one that ends here begins: at once, aligned as
+ * growisofs and xorriso do, or as a drive leaves a gap (the two blocks that end
+ * a track, the lead-out, the lead-in, the pre-gap); 0: there is none. */
+static uint64_t next_session(struct source *src, uint64_t end)
+{
+	static const unsigned gaps[] = { 0, 2, 150, 152, 6900, 6902, 7050, 7052,
+		11400, 11402, 11550, 11552 };
+	uint64_t aligned[] = { round_up(end, 16), round_up(end, 32) };
+
+	for (size_t i = 0; i < ARRAY_LEN(aligned); i++)
+		if (session_at(src, aligned[i]))
+			return aligned[i];
+	for (size_t i = 0; i < ARRAY_LEN(gaps); i++)
+		if (session_at(src, end + gaps[i]))
+			return end + gaps[i];
+	return 0;
+}
+
+/* Those of the last session of a disc to which more was written; each begins
+ * behind the one before. */
+static int read_descriptors(struct source *src, struct descriptors *d,
+	struct error *e)
+{
+	unsigned n = 1;
+	int r = read_session(src, 0, d, e);
+
+	while (!r && d->primary && n < LIMIT_ISO_SESSIONS &&
+		get_le16(d->pvd + PVD_BLOCK_SIZE) == ISO_SECTOR) {
+		uint64_t end = d->session + get_le32(d->pvd + PVD_SPACE_SIZE);
+		uint64_t next = end > d->session ? next_session(src, end) : 0;
+
+		if (!next)
+			break;
+		n++;
+		r = read_session(src, next, d, e);
+	}
+	d->sessions = n;
+	return r;
 }
 
 static bool date_uuid(const uint8_t *d, char out[40])
@@ -135,7 +198,8 @@ static void set_info(const struct descriptors *d, struct fs_info *out)
 	out->devices = 1;
 	out->block_size = get_le16(d->pvd + PVD_BLOCK_SIZE);
 	out->size = (uint64_t)get_le32(d->pvd + PVD_SPACE_SIZE) *
-		    out->block_size;
+			    out->block_size +
+		    d->session * ISO_SECTOR;
 	if (!date_uuid(d->pvd + PVD_MODIFIED, out->uuid))
 		(void)date_uuid(d->pvd + PVD_CREATED, out->uuid);
 	set_label(d, out);
@@ -164,6 +228,7 @@ static void iso_close(struct fs *fs)
 	source_unref(f->src);
 	vec_release(&f->file.sections);
 	vec_release(&f->aliases);
+	vec_release(&f->dir_records);
 	buf_release(&f->link);
 	buf_release(&f->zf_block);
 	free(f);
@@ -245,6 +310,11 @@ static int iso_open(const struct fs_open_args *args, struct fs **out,
 			"iso9660: the volume has %" PRIu64
 			" bytes, its source %" PRIu64,
 			f->fs.info.size, f->src->size);
+	if (d.sessions > 1)
+		finding_report(f->findings, FINDING_FS_SESSION,
+			d.session * ISO_SECTOR, NULL,
+			"iso9660: the last of %u sessions, at sector %" PRIu64,
+			d.sessions, d.session);
 	f->fs.root = root_offset(f, d.pvd);
 	r = iso_rock_detect(f, f->fs.root, e);
 	if (r && r != ERR_CORRUPT && r != ERR_RANGE)
@@ -415,4 +485,5 @@ const struct fs_ops fs_iso9660 = {
 	.readlink = iso_readlink,
 	.extents = iso_extents,
 	.pread = iso_pread,
+	.xattrs = iso_xattrs,
 };

@@ -5,12 +5,13 @@
  * iso9660_dir.c    directory records and their names
  * iso9660_rock.c   System Use Sharing Protocol and Rock Ridge
  * iso9660_zisofs.c transparently compressed files
+ * iso9660_aaip.c   extended attributes and ACLs
  * iso9660_link.c   names of one file
  * iso9660_boot.c   El Torito
  *
  * Sources: ECMA-119 (4th edition); IEEE P1281 (SUSP) and P1282 (Rock Ridge)
- * drafts; the Joliet specification; El Torito 1.0; zisofs as libisofs
- * documents it. Where they leave a choice, as Linux does with its default
+ * drafts; the Joliet specification; El Torito 1.0; zisofs and AAIP as libisofs
+ * documents them. Where they leave a choice, as Linux does with its default
  * mount options.
  *
  * The id of a directory is the byte offset of its extent (where its "." record
@@ -62,6 +63,8 @@ struct iso_section {
 struct iso_rock {
 	bool has_px, has_name, has_link, has_mtime, has_child, relocated;
 	bool sparse, damaged, has_er;
+	bool has_attrs, attrs_end, attrs_cut;
+	struct buf *attrs; /* where AL is gathered; NULL: it is not wanted */
 	uint32_t mode, nlink, uid, gid; /* PX */
 	uint32_t serial;                /* the same; 0 = none */
 	uint32_t dev_high, dev_low;     /* PN */
@@ -86,6 +89,11 @@ struct iso_file {
 	uint32_t zf_header;
 };
 
+/* Where the record of a directory stands in its parent. */
+struct iso_dir_record {
+	uint64_t dir, rec;
+};
+
 /* A record that is a further name of the file of the first one. */
 struct iso_alias {
 	uint64_t rec, first;
@@ -101,13 +109,16 @@ struct iso {
 	bool has_file;
 	struct iso_file file; /* the one asked for last */
 	struct buf link;      /* its target */
+	bool attrs;  /* some file that was met has attributes */
+	VEC(struct iso_dir_record) dir_records;
+	size_t records_sorted;
 	bool linked; /* aliases are known */
 	VEC(struct iso_alias) aliases; /* sorted */
 	struct iso_links *scan;        /* while they are looked for */
 	/* zisofs: the block decoded last */
 	uint64_t zf_id, zf_index;
 	struct buf zf_block;
-	bool told_sparse, told_interleaved, told_zf;
+	bool told_sparse, told_interleaved, told_zf, told_attrs;
 };
 
 /* Reads the record at off into rec (255 bytes). CORRUPT where it is none. */
@@ -130,6 +141,11 @@ int iso_rock_read(struct iso *f, const uint8_t *rec, uint64_t rec_off,
 /* Looks for SP in the root's "." record: sets f->rock and f->susp_skip. */
 int iso_rock_detect(struct iso *f, uint64_t root_off, struct error *e);
 void iso_rock_release(struct iso_rock *r);
+
+/* In an image with attributes: the record of the directory dir is at rec. */
+void iso_aaip_note(struct iso *f, uint64_t dir, uint64_t rec);
+int iso_xattrs(struct fs *fs, uint64_t id, fs_xattr_fn fn, void *ctx,
+	struct error *e);
 
 /* Could this be one name of several? */
 bool iso_link_wanted(const struct iso_rock *k);

@@ -236,6 +236,8 @@ int iso_load(struct iso *f, uint64_t id, struct error *e)
 		if (r)
 			goto out;
 		apply_rock(f, &k, id);
+		if (k.has_attrs || (f->attrs && n->type == FS_DIR))
+			n->flags |= FS_NODE_XATTRS;
 	}
 	if (n->type == FS_SYMLINK) {
 		buf_clear(&f->link);
@@ -352,7 +354,12 @@ static int deliver(struct iso *f, const uint8_t *rec, uint64_t off,
 			goto out;
 		if (k.has_child)
 			id = (uint64_t)k.child_lba * f->block_size;
-		else if (!(d->flags & ISO_DIRECTORY) && iso_link_wanted(&k)) {
+		if (k.has_attrs)
+			f->attrs = true;
+		if (f->attrs && (k.has_child || d->flags & ISO_DIRECTORY))
+			iso_aaip_note(f, id, off);
+		if (!k.has_child && !(d->flags & ISO_DIRECTORY) &&
+			iso_link_wanted(&k)) {
 			if (f->scan)
 				iso_link_note(f, rec, off, &k);
 			else

@@ -101,6 +101,21 @@ static void zisofs(struct cursor *c, uint8_t version, struct iso_rock *out)
 	}
 }
 
+/* The pieces are put together here, and taken apart in iso9660_aaip.c. */
+static void attributes(struct cursor *c, struct iso_rock *out)
+{
+	uint8_t flags = cur_u8(c);
+
+	out->has_attrs = true;
+	if (!out->attrs || out->attrs_end)
+		return;
+	if (out->attrs->len + c->left > LIMIT_XATTRS_TOTAL)
+		out->attrs_cut = true;
+	else
+		buf_add(out->attrs, c->p, c->left);
+	out->attrs_end = !(flags & 1);
+}
+
 struct continuation {
 	bool set;
 	uint64_t off;
@@ -154,6 +169,9 @@ static void entry(struct iso *f, unsigned sig, uint8_t version,
 		break;
 	case SIG('T', 'F'):
 		times(&c, out);
+		break;
+	case SIG('A', 'L'):
+		attributes(&c, out);
 		break;
 	case SIG('C', 'L'):
 		out->child_lba = both32(&c);
@@ -248,6 +266,7 @@ int iso_rock_detect(struct iso *f, uint64_t root_off, struct error *e)
 			continue;
 		r = iso_rock_read(f, rec, root_off, skips[i], &k, e);
 		f->rock = !r && (k.has_er || k.has_px);
+		f->attrs = k.has_attrs;
 		f->susp_skip = p[6];
 		iso_rock_release(&k);
 		return r;
