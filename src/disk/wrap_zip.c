@@ -38,15 +38,17 @@ static int find_end(struct source *file, struct end *out, struct error *e)
 
 	if (!b)
 		return error_nomem(e);
+	if (len < END_SIZE)
+		return bad(base, "no directory (is the file cut off?)", e);
 	r = source_pread(file, b, len, base, e);
 	if (r)
 		return r;
-	for (p = b + len - size_min(len, END_SIZE); p >= b; p--)
+	for (p = b + len - END_SIZE; p >= b; p--)
 		if (!memcmp(p, "PK\5\6", 4) &&
 			(uint64_t)(b + len - p) ==
 				END_SIZE + (uint64_t)get_le16(p + 20))
 			break;
-	if (p < b || len < END_SIZE)
+	if (p < b)
 		return bad(base, "no directory (is the file cut off?)", e);
 	out->at = base + (uint64_t)(p - b);
 	out->entries = get_le16(p + 10);

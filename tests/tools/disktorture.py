@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""torture.py SEED [ROUNDS [KIND...]]: random disks in random containers, in the current folder.
+"""disktorture.py SEED [ROUNDS [KIND...]]: random disks in random containers, in the current folder.
 
 Each round: qemu makes a container with random options and random operations on it; strata imports it, with random
 compression around it, and its export as raw has the bytes that qemu-img reads. Some rounds export every other
@@ -375,7 +375,7 @@ def exports(want, digest):
                 die('export %s: virtual size %d of %d' % (f, info['virtual-size'], size))
             if q not in ('vpc',):
                 run('qemu-img', 'check', '-q', '-f', q, out, ok=(0, 63), quiet=True)
-            if size:
+            if size and size < 32 * GIB: # qemu-img goes through holes in small steps
                 run('qemu-img', 'compare', '-q', '-f', 'raw', '-F', q, want, out)
             if size % 512 == 0: # else the disk grew by what its container rounds
                 j = json.loads(strata('import', out, '-b', 'again', '--json').stdout)
@@ -391,7 +391,7 @@ def exports(want, digest):
             os.unlink(out)
     with open('p.qcow2', 'wb') as f:
         subprocess.run('strata -L lib -q export b -o - --format qcow2 | cat', shell=True, stdout=f, check=True)
-    if size:
+    if size and size < 32 * GIB:
         run('qemu-img', 'compare', '-q', '-f', 'raw', '-F', 'qcow2', want, 'p.qcow2')
     run('qemu-img', 'check', '-q', '-f', 'qcow2', 'p.qcow2')
 

@@ -6,6 +6,6 @@ need qemu-img qemu-io python3 gzip xz zstd bzip2
 if [ -n "${STRATA_FAULT_ALL:-}" ]; then rounds=30 seeds="$(seq 1 40)"; else rounds=8 seeds=6; export TORTURE_SMALL=1; fi
 for seed in ${SEEDS:-$seeds}; do
 	mkdir "d$seed"
-	(cd "d$seed" && python3 "$TOP/tests/tools/torture.py" "$seed" $rounds) || fail "seed $seed"
+	(cd "d$seed" && python3 "$TOP/tests/tools/disktorture.py" "$seed" $rounds) || fail "seed $seed"
 	rm -rf "d$seed"
 done
