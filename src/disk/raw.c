@@ -132,7 +132,7 @@ static int raw_write(const struct disk_write_args *args, struct error *e)
 		.emit = raw_emit,
 		.drop = raw_drop,
 		.ctx = &w,
-		.depth = 4,
+		.depth = 12,
 	};
 	int r;
 

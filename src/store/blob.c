@@ -160,9 +160,11 @@ out:
 	return r;
 }
 
-static void warm_entries(struct store *s, struct snapshot *sn,
+static unsigned warm_entries(struct store *s, struct snapshot *sn,
 	const uint8_t *entries, size_t n, uint64_t at, size_t len, uint64_t off)
 {
+	unsigned done = 0;
+
 	for (size_t i = 0; i < n && at < off + len; i++) {
 		uint64_t clen = get_le32(entries + CHUNKLIST_ENTRY * i + 32);
 		struct located l;
@@ -171,13 +173,14 @@ static void warm_entries(struct store *s, struct snapshot *sn,
 		memcpy(id.b, entries + CHUNKLIST_ENTRY * i, 32);
 		if (off < at + clen &&
 			snapshot_find(sn, SPACE_CONTENT, &id, &l))
-			store_frame_warm(s, &l);
+			done |= store_frame_warm(s, &l);
 		at += clen;
 	}
+	return done;
 }
 
 /* The first segment of the range only: what follows is another 32 MiB. */
-static void warm_list(struct store *s, struct snapshot *sn,
+static unsigned warm_list(struct store *s, struct snapshot *sn,
 	const struct oid *id, size_t len, uint64_t off)
 {
 	AUTO_BUF list = BUF_INIT, part = BUF_INIT;
@@ -187,33 +190,35 @@ static void warm_list(struct store *s, struct snapshot *sn,
 
 	if (store_get(s, SPACE_CONTENT, id, &kind, &list, NULL) ||
 		list_check(&list, NULL))
-		return;
+		return 0;
 	if (list.data[0]) {
 		uint64_t seg = segment_len(&list), i = seg ? off / seg : 0;
 
 		if (i >= (list.len - CHUNKLIST_HEAD) / CHUNKLIST_ENTRY ||
 			get_segment(s, list.data + CHUNKLIST_HEAD +
 					       CHUNKLIST_ENTRY * i, &part, NULL))
-			return;
+			return 0;
 		at = i * seg;
 		l = &part;
 	}
-	warm_entries(s, sn, l->data + CHUNKLIST_HEAD,
+	return warm_entries(s, sn, l->data + CHUNKLIST_HEAD,
 		(l->len - CHUNKLIST_HEAD) / CHUNKLIST_ENTRY, at, len, off);
 }
 
-void store_warm_blob(struct store *s, const struct oid *id, size_t len,
+unsigned store_warm_blob(struct store *s, const struct oid *id, size_t len,
 	uint64_t off)
 {
 	struct snapshot *sn = store_snapshot(s);
 	struct located at;
+	unsigned done = 0;
 
 	if (snapshot_find(sn, SPACE_CONTENT, id, &at)) {
-		store_frame_warm(s, &at);
+		done = store_frame_warm(s, &at);
 		if (at.kind != OBJ_BLOB && off <= UINT64_MAX - len)
-			warm_list(s, sn, id, len, off);
+			done |= warm_list(s, sn, id, len, off);
 	}
 	snapshot_unref(s, sn);
+	return done;
 }
 
 int store_blob_size(struct store *s, const struct oid *id, uint64_t *out,

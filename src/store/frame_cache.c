@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include "base/compiler.h"
+#include "store/store.h"
 
 #define BUCKETS 4096u
 
@@ -209,19 +210,23 @@ int frame_cache_get(struct frame_cache *c, uint64_t pack, uint64_t off,
 	return r;
 }
 
-void frame_cache_warm(struct frame_cache *c, uint64_t pack, uint64_t off,
+unsigned frame_cache_warm(struct frame_cache *c, uint64_t pack, uint64_t off,
 	size_t len, frame_load_fn load, void *ctx)
 {
 	struct node *n;
 
 	pthread_mutex_lock(&c->lock);
-	if (find(c, pack, off, len)) {
+	n = find(c, pack, off, len);
+	if (n) {
+		unsigned state = n->state == LOADING ? WARM_BUSY : 0;
+
 		pthread_mutex_unlock(&c->lock);
-		return;
+		return state;
 	}
 	n = make(c, pack, off, len, load, ctx, NULL);
 	if (n)
 		frame_cache_put(c, &n->f);
+	return WARM_DECODED;
 }
 
 void frame_cache_put(struct frame_cache *c, struct cached_frame *f)

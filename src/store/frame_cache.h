@@ -26,8 +26,8 @@ int frame_cache_get(struct frame_cache *c, uint64_t pack, uint64_t off,
 	size_t len, frame_load_fn load, void *ctx, struct cached_frame **out,
 	struct error *e);
 /* Decodes the frame if it is not there and nobody is at it; does not wait. That
- * it failed is told by the get that follows. */
-void frame_cache_warm(struct frame_cache *c, uint64_t pack, uint64_t off,
+ * it failed is told by the get that follows. Returns enum store_warmth. */
+unsigned frame_cache_warm(struct frame_cache *c, uint64_t pack, uint64_t off,
 	size_t len, frame_load_fn load, void *ctx);
 void frame_cache_put(struct frame_cache *c, struct cached_frame *f);
 

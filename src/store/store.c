@@ -384,15 +384,17 @@ int store_frame(struct store *s, const struct located *at,
 	return r;
 }
 
-void store_frame_warm(struct store *s, const struct located *at)
+unsigned store_frame_warm(struct store *s, const struct located *at)
 {
 	struct load l = { .s = s, .at = at };
+	unsigned done;
 
 	if (!located_sane(at) || !(l.p = pack_use(s, at->pack_id)))
-		return;
-	frame_cache_warm(s->cache, l.p->key, at->frame_off, at->raw_len,
+		return 0;
+	done = frame_cache_warm(s->cache, l.p->key, at->frame_off, at->raw_len,
 		load_frame, &l);
 	pack_unuse(s, l.p);
+	return done;
 }
 
 static bool snapshot_lists(const struct snapshot *sn, const uint8_t id[16])

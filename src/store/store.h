@@ -59,8 +59,12 @@ int store_read_blob(struct store *s, const struct oid *id, void *buf,
 /* Ahead of a long read by one of several threads: decodes the frames that hold
  * these bytes and that no other thread is decoding, so that threads whose
  * reads share frames do not wait for each other in step. What fails is told by
- * the read. */
-void store_warm_blob(struct store *s, const struct oid *id, size_t len,
+ * the read. Returns enum store_warmth. */
+enum store_warmth {
+	WARM_BUSY = 1,	  /* another thread is decoding one of them */
+	WARM_DECODED = 2, /* at least one was decoded now */
+};
+unsigned store_warm_blob(struct store *s, const struct oid *id, size_t len,
 	uint64_t off);
 int store_blob_size(struct store *s, const struct oid *id, uint64_t *out,
 	struct error *e);

@@ -83,7 +83,7 @@ int store_with_object(struct store *s, enum object_space space,
 int store_frame(struct store *s, const struct located *at,
 	struct cached_frame **out, struct error *e);
 /* The same ahead of time: returns at once where another thread decodes it. */
-void store_frame_warm(struct store *s, const struct located *at);
+unsigned store_frame_warm(struct store *s, const struct located *at);
 /* Reads bytes of a pack, through the bounded set of open ones. */
 int store_pack_read(struct store *s, const uint8_t id[16], void *buf,
 	size_t len, uint64_t off, struct error *e);

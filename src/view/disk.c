@@ -170,19 +170,40 @@ static int read_extent(struct disk_source *d, const struct layout_extent *x,
 
 /* Reads of at least this much are one thread's part of a sweep. */
 #define LONG_READ (256 * 1024)
+/* What a thread whose frames others are decoding decodes for the reads that
+ * come next, instead of waiting. */
+#define AHEAD (4 * 1024 * 1024)
 
-static void warm(struct disk_source *d, const struct leaf *lf, uint64_t off,
-	uint64_t end)
+/* Decodes the frames of [off, end) of a leaf: all, or up to the first that was
+ * not decoded before. Returns enum store_warmth. */
+static unsigned warm(struct disk_source *d, const struct leaf *lf,
+	uint64_t off, uint64_t end, bool all)
 {
-	for (size_t i = find(&lf->x, off); off < end; i++) {
+	unsigned done = 0;
+
+	for (size_t i = find(&lf->x, off);
+		off < end && (all || !(done & WARM_DECODED)); i++) {
 		const struct layout_extent *x = &lf->x.items[i];
 		uint64_t in = off - x->off, at;
 		uint64_t n = u64_min(x->len - in, end - off);
 
 		if (x->kind != LAYOUT_ZERO && u64_add(x->id_off, in, &at))
-			store_warm_blob(d->l->store, &x->id, (size_t)n, at);
+			done |= store_warm_blob(
+				d->l->store, &x->id, (size_t)n, at);
 		off += n;
 	}
+	return done;
+}
+
+/* Before a long read of [off, end) of a leaf. */
+static void warm_read(struct disk_source *d, const struct leaf *lf,
+	uint64_t off, uint64_t end)
+{
+	const struct layout_extent *last = vec_last(&lf->x);
+	uint64_t stop = u64_min(end + AHEAD, last->off + last->len);
+
+	if (warm(d, lf, off, end, true) & WARM_BUSY && end < stop)
+		warm(d, lf, end, stop, false);
 }
 
 static int disk_pread(struct source *s, void *buf_arg, size_t len,
@@ -207,7 +228,7 @@ static int disk_pread(struct source *s, void *buf_arg, size_t len,
 			continue;
 		}
 		if (end - off >= LONG_READ)
-			warm(d, lf, off, end);
+			warm_read(d, lf, off, end);
 		for (size_t i = find(&lf->x, off); off < end && !r; i++) {
 			const struct layout_extent *x = &lf->x.items[i];
 			uint64_t in = off - x->off;
@@ -278,7 +299,7 @@ static void disk_warm(struct source *s, uint64_t off, uint64_t len)
 		if (get_leaf(d, index, &lf, &skip, NULL))
 			break;
 		if (lf) {
-			warm(d, lf, off, end);
+			warm(d, lf, off, end, true);
 			leaf_unref(d, lf);
 		}
 		off = end;
