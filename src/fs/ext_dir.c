@@ -94,12 +94,14 @@ static int entry(struct dir_walk *w, const uint8_t *name, size_t len,
 static int entries(struct dir_walk *w, const uint8_t *p, size_t size,
 	uint64_t off)
 {
-	bool filetype = (w->x->g.incompat & EXT_INCOMPAT_FILETYPE) != 0;
 	size_t at = 0;
 	int r;
 
 	while (size - at >= sizeof(struct ext_dirent)) {
 		const struct ext_dirent *d = (const void *)(p + at);
+		/* Names are at most 255 bytes: without the feature "filetype"
+		 * the byte behind is not their length's high one, but what
+		 * happened to be in the kernel's memory. */
 		size_t rec = le16_get(d->rec_len), name = d->name_len;
 		uint32_t ino = le32_get(d->inode);
 
@@ -109,8 +111,6 @@ static int entries(struct dir_walk *w, const uint8_t *p, size_t size,
 			rec = rec == 65535 || !rec
 				      ? size - at
 				      : (rec & 65532) | (rec & 3) << 16;
-		if (!filetype)
-			name |= (size_t)d->file_type << 8;
 		if (rec < 8 || rec & 3 || rec > size - at ||
 			(ino && name > rec - 8)) {
 			damage(w, FINDING_DIR_DAMAGED, ERR_CORRUPT, off + at,

@@ -250,12 +250,14 @@ static int next_extent(struct ext_map *m, uint64_t from, struct ext_run *out,
 	return 0;
 }
 
-/* One block map: the pointers of node [at, n), as a run. */
+/* One block map: the pointers of node [at, n), as a run that ends where the
+ * file does. */
 static int run_of(struct ext_map *m, const uint8_t *p, uint64_t at, uint64_t n,
 	uint64_t lblk, struct ext_run *out, struct error *e)
 {
 	uint64_t first = get_le32(p + 4 * at), len = 1;
 
+	n = u64_min(n, at + (m->end_lblk - lblk));
 	while (at + len < n && get_le32(p + 4 * (at + len)) == first + len)
 		len++;
 	if (first < m->x->g.first_block ||
@@ -361,7 +363,10 @@ int ext_map_begin(struct ext_map *m, struct ext *x, const struct ext_inode *in,
 		if (r)
 			return r;
 	} else {
-		m->end_lblk = EXT_NDIR + per + per * per + per * per * per;
+		/* Pointers behind the end are not looked at, whatever they
+		 * hold: the kernel never does. */
+		m->end_lblk = u64_min(EXT_NDIR + per + per * per + per * per * per,
+			div_ceil(in->size, x->g.block_size));
 	}
 	m->valid = true;
 	return 0;

@@ -130,6 +130,15 @@ F=$(ino maps frag)
 row "direct block" maps $((F + 0x28)) ffffffff "/frag: .*outside"
 row "indirect block" maps $((F + 0x58)) ffffffff "/frag: .*outside"
 row "double to itself" maps $((F + 0x5c)) "$(od -An -tx1 -j $((F + 0x58)) -N4 maps | tr -d ' ')" "^f .* /frag\|/frag:"
+# what is behind the end of the file is not looked at
+T=$(($(od -An -tu4 -j $((F + 0x58)) -N4 maps) * 1024))
+row "pointer behind the end" maps $((T + 200 * 4)) ffffffff "^f .* /frag$"; ! grep FINDING out || fail "a pointer behind the end"
+# without types in entries the kernel leaves there what it had in memory
+make_fs notype -O ^filetype,^metadata_csum,^resize_inode,^has_journal,^64bit
+D=$(blk notype dir 0)
+for at in 0 12 24; do
+	row "type that is none" notype $((D + at + 7)) 0a "^f .* /dir/inside$"; ! grep FINDING out || fail "a type that is none"
+done
 make_fs inl -O inline_data,^metadata_csum,^resize_inode,^has_journal,^64bit
 row "inline folder's size" inl $(($(ino inl dir) + 4)) 38000000 "dir-damaged.*inline data is too short (56)"
 grep -q '^f .* /dir/inside$' out || fail "inline folder: its files"
