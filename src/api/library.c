@@ -201,7 +201,7 @@ STRATA_API int strata_log(struct strata *s, const char *rev, uint64_t max,
 	struct error e = { 0 };
 	struct oid id;
 	struct log w = { fn, ctx };
-	struct history_args a = { .from = &id, .nfrom = 1, .disk = -1,
+	struct history_args a = { .from = &id, .nfrom = 1,
 		.max = max ? max : UINT64_MAX };
 	int r = library_resolve(s->l, rev, &id, &e);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* UTF-16 as disks hold it, to UTF-8. */
+/* UTF-16 as disks hold it, to UTF-8; what is UTF-8. */
 #ifndef STRATA_BASE_UTF_H
 #define STRATA_BASE_UTF_H
 
@@ -16,6 +16,24 @@ enum utf_lone {
 	/* U+FFFD: for labels and what else is only shown. */
 	UTF_LONE_REPLACE,
 };
+
+/* The length of the UTF-8 character at p (n bytes left), 0 where it is none:
+ * overlong forms, surrogates and what is above U+10FFFF are not. */
+static inline size_t utf8_len(const uint8_t *p, size_t n)
+{
+	size_t k = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2
+		   : p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
+
+	if (!k || k > n)
+		return 0;
+	for (size_t i = 1; i < k; i++)
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
+		(p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
+		return 0;
+	return k;
+}
 
 /* Writes cp (below 0x110000; surrogates as they are) and returns how many
  * bytes, 1 to 4. */

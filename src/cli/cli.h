@@ -42,12 +42,16 @@ struct command {
 	const char *summary;  /* one line */
 	const struct cli_option *options; /* ended by a row without a name */
 	enum complete operands;
-	bool rest; /* operands behind the first one or "--" are left alone */
+	bool words; /* what stands behind "--" is not operands, but cli.after */
 	int (*run)(struct cli *c); /* an exit code, or an enum error_code */
 	bool hidden; /* not in the list of commands */
 };
 extern const struct command *const cli_commands[]; /* ended by NULL */
 const struct command *cli_find_command(const char *name);
+
+/* Takes the words of the command line apart: cmd, args, values and what every
+ * command takes. EXIT_USAGE (it was said why), NOMEM. */
+int cli_parse(struct cli *c, int argc, char **argv);
 
 /* Options that every command takes (-L, -q, -v, --json ...). */
 extern const struct cli_option cli_common_options[];
@@ -63,11 +67,12 @@ struct cli {
 	int nargs;
 	struct cli_value *values;
 	size_t nvalues;
-	char **after; /* operands behind "--", NULL: there was no "--" */
+	char **after; /* words behind "--", NULL: there was no "--" */
 	int nafter;
 	/* common options */
 	const char *library_path;
-	bool quiet, verbose, json, null;
+	bool quiet, verbose, json, null, no_pager;
+	bool want_help, want_version;
 	enum { PROGRESS_AUTO, PROGRESS_NONE, PROGRESS_JSON } progress_mode;
 	bool color;
 	/* made when first asked for */
@@ -93,7 +98,8 @@ int cli_opt_all(struct cli *c, const char *name, const char ***out);
 int cli_opt_number(struct cli *c, const char *name, bool sizes,
 	uint64_t fallback, uint64_t *out);
 
-/* Says what is wrong with the call, and where help is; returns EXIT_USAGE. */
+/* Says in one line what is wrong with the call, and how it is; returns
+ * EXIT_USAGE. */
 int cli_usage(struct cli *c, const char *fmt, ...) ATTR_PRINTF(2, 3);
 /* USAGE unless there are min..max operands (max -1: any number). */
 int cli_want_args(struct cli *c, int min, int max);
@@ -104,7 +110,11 @@ int cli_want_args(struct cli *c, int min, int max);
 int cli_library(struct cli *c);
 /* The same, and makes the default one where it does not exist. */
 int cli_library_create(struct cli *c);
-char *cli_library_path(struct cli *c); /* to be freed */
+char *cli_library_path(struct cli *c); /* to be freed; NULL: none */
+/* NOTFOUND, with words about it. */
+int cli_no_library_path(struct cli *c);
+/* Makes the folders above path. */
+int cli_make_parents(const char *path, struct error *e);
 
 /* --- output --- */
 
@@ -124,6 +134,9 @@ char *cli_size(uint64_t bytes, char out[32]);
 /* Bytes of a guest as they can be shown on a terminal: control characters and
  * what is not UTF-8 as \xHH. On a pipe bytes stay as they are. */
 void cli_put_name(FILE *f, const void *name, size_t len);
+/* The length of the character at p that a terminal can be shown; 0 where the
+ * byte is none: not UTF-8, or a control character. */
+size_t cli_printable(const void *p, size_t n);
 /* Starts $PAGER for stdout where it is a terminal. */
 void cli_pager(struct cli *c);
 /* Colour as git does: "" where there is none. */

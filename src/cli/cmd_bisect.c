@@ -144,5 +144,6 @@ const struct command cmd_bisect = {
 	.summary = "find the version that broke something",
 	.options = options,
 	.operands = COMPLETE_REV,
+	.words = true,
 	.run = run,
 };

@@ -9,7 +9,7 @@
 #include "ops/copyout.h"
 
 static const struct cli_option options[] = {
-	{ 'L', "dereference", NULL, "copy what a symlink REV:PATH leads to",
+	{ 'H', "dereference", NULL, "copy what a symlink REV:PATH leads to",
 		0 },
 	{ 0, "no-preserve", NULL,
 		"leave out owner, mode, times and attributes", 0 },

@@ -289,5 +289,6 @@ const struct command cmd_diff = {
 	.summary = "what is different between two images",
 	.options = options,
 	.operands = COMPLETE_REV,
+	.words = true,
 	.run = run,
 };

@@ -242,5 +242,6 @@ const struct command cmd_edit = {
 	.summary = "run a command on a copy and commit what it changed",
 	.options = options,
 	.operands = COMPLETE_REV,
+	.words = true,
 	.run = run,
 };

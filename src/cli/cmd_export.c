@@ -40,6 +40,11 @@ static int run(struct cli *c)
 	if (rev.path)
 		return cli_usage(c, "export takes a whole image; for files use "
 				    "'strata cp' or 'strata cat'");
+	if (a.path && !*a.path)
+		return cli_usage(c, "--output: the name is empty");
+	/* It may lead to a file, which would be replaced. */
+	if (a.path && !strcmp(a.path, "/dev/stdout"))
+		a.path = "-";
 	a.commit = &rev.commit;
 	a.branch = rev.branch;
 	a.out_unnoted = &unnoted;

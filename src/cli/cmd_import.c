@@ -161,6 +161,10 @@ static int run(struct cli *c)
 		return r;
 	if (free_space && !strcmp(free_space, "keep"))
 		free_space = NULL;
+	for (int i = 0; i < c->nargs; i++)
+		if (!*c->args[i])
+			return error_set(&c->err, ERR_NOTFOUND,
+				"'': no such file");
 	a.threads = (unsigned)(threads > 64 ? 64 : threads);
 	base = input_base_name(c->args[0]);
 	if (!base)

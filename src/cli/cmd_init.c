@@ -13,8 +13,12 @@ static int run(struct cli *c)
 		c->library_path = c->args[0];
 	path = cli_library_path(c);
 	if (!path)
-		return error_nomem(&c->err);
-	r = library_init(path, &c->err);
+		return cli_no_library_path(c);
+	if (!*path)
+		return cli_usage(c, "the folder's name is empty");
+	r = cli_make_parents(path, &c->err);
+	if (!r)
+		r = library_init(path, &c->err);
 	if (r)
 		return r;
 	if (c->json) {

@@ -7,6 +7,9 @@
 static const struct cli_option options[] = {
 	{ 'l', "long", NULL, "mode, links, owner, size, time", 0 },
 	{ 'R', "recursive", NULL, "folders in folders too", 0 },
+	{ 'h', "human-readable", NULL, "with -l: sizes as 1.5K, 23M", 0 },
+	{ 'a', "all", NULL, "as always: names that begin with a dot, too", 0 },
+	{ '1', "one", NULL, "as always: a name a line", 0 },
 	{ 'd', "directory", NULL, "the folder itself, not what is in it", 0 },
 	{ 0, NULL, NULL, NULL, 0 },
 };
@@ -14,9 +17,44 @@ static const struct cli_option options[] = {
 struct ls {
 	struct cli *c;
 	struct json json;
-	bool all, details;
+	bool all, details, human;
 	bool hashed; /* ids are hashes */
 };
+
+/* As ls -h: rounded up, in units of 1024. */
+static void short_size(uint64_t v, char out[32])
+{
+	static const char units[] = "KMGTPE";
+	uint64_t whole = v, rest = 0;
+	unsigned u = 0;
+
+	for (; whole >= 1024; u++) {
+		rest = whole % 1024 + (rest != 0);
+		whole /= 1024;
+	}
+	if (u && whole < 10 && rest) {
+		rest = (rest * 10 + 1023) / 1024;
+		if (rest == 10)
+			whole++, rest = 0;
+		if (whole < 10) {
+			snprintf(out, 32, "%" PRIu64 ".%" PRIu64 "%c", whole,
+				rest, units[u - 1]);
+			return;
+		}
+		rest = 0;
+	}
+	whole += rest != 0;
+	if (u && whole == 1024 && u < 6) {
+		snprintf(out, 32, "1.0%c", units[u]);
+		return;
+	}
+	if (u && whole < 10)
+		snprintf(out, 32, "%" PRIu64 ".0%c", whole, units[u - 1]);
+	else if (u)
+		snprintf(out, 32, "%" PRIu64 "%c", whole, units[u - 1]);
+	else
+		snprintf(out, 32, "%" PRIu64, whole);
+}
 
 static void put_long(const struct ls *ls, const struct entry *x)
 {
@@ -25,6 +63,8 @@ static void put_long(const struct ls *ls, const struct entry *x)
 	if (x->type == ENTRY_CHAR || x->type == ENTRY_BLOCK)
 		snprintf(size, sizeof(size), "%u, %u", x->rdev_major,
 			x->rdev_minor);
+	else if (ls->human)
+		short_size(x->size, size);
 	else
 		snprintf(size, sizeof(size), "%" PRIu64, x->size);
 	/* "2026-11-21T10:20:30Z" as "2026-11-21 10:20" */
@@ -36,7 +76,6 @@ static void put_long(const struct ls *ls, const struct entry *x)
 	printf("%s%c %3u %5u %5u %11s %s ", mode_text(x, mode),
 		x->xattrs.len ? '+' : ' ', x->nlink, x->uid, x->gid, size,
 		date);
-	(void)ls;
 }
 
 static const char *colour(const struct ls *ls, const struct entry *x)
@@ -107,7 +146,8 @@ static int run(struct cli *c)
 	AUTO_TARGET t = { 0 };
 	struct ls ls = { .c = c,
 		.all = cli_flag(c, "recursive"),
-		.details = cli_flag(c, "long") };
+		.details = cli_flag(c, "long"),
+		.human = cli_flag(c, "human-readable") };
 	struct view_visitor v = { .enter = on_enter, .entry = on_entry,
 		.ctx = &ls };
 	bool self = cli_flag(c, "directory");
@@ -147,7 +187,7 @@ static int run(struct cli *c)
 
 const struct command cmd_ls = {
 	.name = "ls",
-	.synopsis = "REV|IMAGE[:PATH] [-l] [-R] [-d] [-z] [--json]",
+	.synopsis = "REV|IMAGE[:PATH] [-l] [-h] [-R] [-d] [-z] [--json]",
 	.summary = "list files of an image",
 	.options = options,
 	.operands = COMPLETE_REV,

@@ -380,5 +380,6 @@ const struct command cmd_nbd = {
 	.summary = "serve disks to boot from or read, over NBD",
 	.options = options,
 	.operands = COMPLETE_REV,
+	.words = true,
 	.run = run,
 };

@@ -184,5 +184,6 @@ const struct command cmd_run = {
 	.summary = "boot a throw-away instance in qemu",
 	.options = options,
 	.operands = COMPLETE_REV,
+	.words = true,
 	.run = run,
 };

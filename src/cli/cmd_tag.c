@@ -3,6 +3,7 @@
 #include "cli/refs.h"
 
 static const struct cli_option options[] = {
+	{ 'l', "list", NULL, "list those that match one of the globs", 0 },
 	{ 'd', "delete", NULL, "delete tags", 0 },
 	{ 'f', "force", NULL, "move a tag that exists", 0 },
 	{ 0, NULL, NULL, NULL, 0 },
@@ -14,6 +15,8 @@ static int run(struct cli *c)
 {
 	int r;
 
+	if (cli_flag(c, "list"))
+		return refs_list(c, &words);
 	if (cli_flag(c, "delete"))
 		return refs_delete(c, &words);
 	r = cli_want_args(c, 0, 2);
@@ -25,7 +28,7 @@ static int run(struct cli *c)
 
 const struct command cmd_tag = {
 	.name = "tag",
-	.synopsis = "[NAME [REV]] [-f] | -d NAME...",
+	.synopsis = "[-v] [-l [GLOB...]] | NAME [REV] [-f] | -d NAME...",
 	.summary = "list, create or delete tags",
 	.options = options,
 	.operands = COMPLETE_TAG,

@@ -135,7 +135,7 @@ static int run(struct cli *c)
 		return r;
 	a.threads = (unsigned)(threads > 16 ? 16 : threads);
 	if (!path)
-		return error_nomem(&c->err);
+		return cli_no_library_path(c);
 	r = library_open_damaged(path, &c->lib, &c->err);
 	if (!r && c->nargs) {
 		r = library_resolve(c->lib, c->args[0], &commit, &c->err);

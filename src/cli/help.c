@@ -73,6 +73,30 @@ size_t help_distance(const char *a, const char *b)
 	return row[n] > 9 ? 9 : row[n];
 }
 
+int help_unknown(const char *name)
+{
+	const char *best = NULL;
+	size_t n = strlen(name), best_d = n / 2 + 1;
+
+	if (best_d > 4)
+		best_d = 4;
+	for (size_t i = 0; cli_commands[i]; i++) {
+		const char *have = cli_commands[i]->name;
+		size_t d = help_distance(name, have);
+
+		if (n > 1 && !strncmp(have, name, n))
+			d = 0;
+		if (!cli_commands[i]->hidden && d < best_d) {
+			best_d = d;
+			best = have;
+		}
+	}
+	cli_error("%s: not a command; %s%s%s'strata help' lists them",
+		*name ? name : "''", best ? "did you mean '" : "",
+		best ? best : "", best ? "'? " : "");
+	return EXIT_USAGE;
+}
+
 /* --- completion --- */
 
 static const char *bash_words(enum complete c)

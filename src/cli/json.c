@@ -2,7 +2,11 @@
 #include "cli/json.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
+#include "base/checked.h"
+#include "base/utf.h"
+#include "disk/spool.h"
 #include "library/library.h"
 
 static void put_escaped(FILE *f, const uint8_t *p, size_t len);
@@ -50,40 +54,98 @@ void json_array_end(struct json *j)
 	j->depth--;
 }
 
+/* --- held until it is whole --- */
+
+#define HELD_MAX (4u << 20)
+
+static struct {
+	FILE *stream; /* what the writers below see */
+	FILE *to;
+	struct buf mem;
+	struct spool *file; /* what came before mem */
+	uint64_t filed;
+	bool direct; /* there is no room to hold it */
+} held;
+
+static bool put_by(void)
+{
+	size_t n = held.mem.len;
+
+	if (!held.file && spool_new(&held.file, NULL))
+		return false;
+	if (sink_pwrite(spool_sink(held.file), held.mem.data, n, held.filed,
+		    NULL))
+		return false;
+	held.filed += n;
+	buf_clear(&held.mem);
+	return true;
+}
+
+static void pour(void)
+{
+	AUTO_SOURCE src = NULL;
+	AUTO_FREE uint8_t *buf = malloc(1 << 16);
+
+	if (held.filed && buf &&
+		!spool_source(held.file, "output", &src, NULL))
+		for (uint64_t at = 0; at < held.filed;) {
+			size_t n = (size_t)u64_min(1 << 16, held.filed - at);
+
+			if (source_pread(src, buf, n, at, NULL))
+				break;
+			fwrite(buf, 1, n, held.to);
+			at += n;
+		}
+	if (held.mem.len)
+		fwrite(held.mem.data, 1, held.mem.len, held.to);
+	spool_free(held.file);
+	held.file = NULL;
+	held.filed = 0;
+	buf_release(&held.mem);
+}
+
+static ssize_t hold(void *cookie ATTR_UNUSED, const char *p, size_t n)
+{
+	bool held_all = !held.direct && buf_room(&held.mem, n);
+
+	if (held_all) {
+		buf_add(&held.mem, p, n);
+		if (held.mem.len < HELD_MAX || put_by())
+			return (ssize_t)n;
+	}
+	/* No room for it: then it is printed as it is made. */
+	if (!held.direct)
+		pour();
+	held.direct = true;
+	return held_all ? (ssize_t)n : (ssize_t)fwrite(p, 1, n, held.to);
+}
+
 void json_start(struct json *j, FILE *f, const char *schema)
 {
-	*j = (struct json){ .f = f, .first = 1 };
+	memset(&held, 0, sizeof(held));
+	held.to = f;
+	held.stream = fopencookie(NULL, "w",
+		(cookie_io_functions_t){ .write = hold });
+	if (held.stream)
+		setvbuf(held.stream, NULL, _IOFBF, 1 << 16);
+	*j = (struct json){ .f = held.stream ? held.stream : f,
+		.to = f,
+		.first = 1 };
 	json_object(j, NULL);
 	key(j, "schema");
-	fprintf(f, "\"strata/%s/1\"", schema);
+	fprintf(j->f, "\"strata/%s/1\"", schema);
 }
 
 void json_end(struct json *j)
 {
 	json_object_end(j);
 	putc_unlocked('\n', j->f);
-}
-
-/* Length of the valid UTF-8 character at p; 0 where there is none. Surrogates
- * and overlong forms are not valid (RFC 3629). */
-static size_t utf8_len(const uint8_t *p, size_t left)
-{
-	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	size_t n = p[0] < 0x80 ? 1 : p[0] >> 5 == 6 ? 2 : p[0] >> 4 == 14 ? 3
-			: p[0] >> 3 == 30 ? 4 : 0;
-	uint32_t v;
-
-	if (n <= 1)
-		return n;
-	if (n > left)
-		return 0;
-	v = p[0] & (0x7fu >> n);
-	for (size_t i = 1; i < n; i++) {
-		if (p[i] >> 6 != 2)
-			return 0;
-		v = v << 6 | (p[i] & 0x3f);
-	}
-	return v < least[n] || v > 0x10ffff || (v >> 11) == 27 ? 0 : n;
+	if (j->f == j->to)
+		return;
+	fclose(j->f);
+	held.stream = NULL;
+	if (!held.direct)
+		pour();
 }
 
 static bool is_utf8(const uint8_t *p, size_t len)

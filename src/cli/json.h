@@ -10,15 +10,18 @@
 #include "codec/digest.h"
 
 struct json {
-	FILE *f;
+	FILE *f;  /* what is being made */
+	FILE *to; /* where it goes when it is whole */
 	unsigned depth;
 	uint64_t first; /* bit per depth: nothing there yet */
 	bool have_key;
 };
 
-/* Starts the one object with its "schema": "strata/NAME/1". */
+/* Starts the one object with its "schema": "strata/NAME/1". It goes to f when
+ * it is whole: of a command that fails nothing is printed. Until then it is
+ * held, in memory up to 4 MiB, then in a file without a name. One at a time. */
 void json_start(struct json *j, FILE *f, const char *schema);
-void json_end(struct json *j); /* closes it, with a newline */
+void json_end(struct json *j); /* closes it, with a newline, and prints it */
 
 /* A value's key, inside an object; NULL inside an array. */
 void json_object(struct json *j, const char *key);

@@ -4,8 +4,10 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
+#include "base/utf.h"
 #include "cli/cli.h"
 
 static bool line_open; /* a progress line stands on the terminal */
@@ -17,6 +19,29 @@ static void clear_line(void)
 	line_open = false;
 }
 
+size_t cli_printable(const void *text, size_t n)
+{
+	const uint8_t *p = text;
+	size_t k = *p < ' ' || *p == 127 ? 0 : utf8_len(p, n);
+
+	/* U+0080 to U+009F are control characters, too. */
+	return k == 2 && p[0] == 0xc2 && p[1] < 0xa0 ? 0 : k;
+}
+
+static void put_safe(FILE *f, const void *text, size_t len, bool backslash)
+{
+	const uint8_t *p = text;
+
+	for (size_t i = 0; i < len;) {
+		size_t k = cli_printable(p + i, len - i);
+
+		if (!k || (backslash && p[i] == '\\'))
+			fprintf(f, "\\x%02x", p[i++]);
+		else
+			fwrite(p + i, 1, k, f), i += k;
+	}
+}
+
 static void put_message(const char *fmt, va_list ap)
 {
 	char text[ERROR_MSG_MAX + 512];
@@ -25,11 +50,7 @@ static void put_message(const char *fmt, va_list ap)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	fputs("strata: ", stderr);
 	/* Names from an image may hold anything. */
-	for (const char *p = text; *p; p++)
-		if ((unsigned char)*p < ' ' || *p == 127)
-			fprintf(stderr, "\\x%02x", (unsigned char)*p);
-		else
-			putc(*p, stderr);
+	put_safe(stderr, text, strlen(text), false);
 	putc('\n', stderr);
 }
 
@@ -55,15 +76,17 @@ void cli_note(const struct cli *c, const char *fmt, ...)
 
 int cli_usage(struct cli *c, const char *fmt, ...)
 {
+	char why[512];
 	va_list ap;
 
 	va_start(ap, fmt);
-	put_message(fmt, ap);
+	vsnprintf(why, sizeof(why), fmt, ap);
 	va_end(ap);
 	if (c->cmd)
-		fprintf(stderr,
-			"usage: strata %s %s\n'strata %s --help' tells more\n",
-			c->cmd->name, c->cmd->synopsis, c->cmd->name);
+		cli_error("%s: %s (usage: strata %s %s)", c->cmd->name, why,
+			c->cmd->name, c->cmd->synopsis);
+	else
+		cli_error("call: %s ('strata --help' tells more)", why);
 	return EXIT_USAGE;
 }
 
@@ -85,17 +108,10 @@ char *cli_size(uint64_t bytes, char out[32])
 
 void cli_put_name(FILE *f, const void *name, size_t len)
 {
-	const unsigned char *p = name;
-
-	if (!isatty(fileno(f))) {
-		fwrite(p, 1, len, f);
-		return;
-	}
-	for (size_t i = 0; i < len; i++)
-		if (p[i] < ' ' || p[i] == 127 || p[i] == '\\')
-			fprintf(f, "\\x%02x", p[i]);
-		else
-			putc(p[i], f);
+	if (isatty(fileno(f)))
+		put_safe(f, name, len, true);
+	else
+		fwrite(name, 1, len, f);
 }
 
 const char *cli_color(const struct cli *c, const char *ansi)
@@ -120,19 +136,37 @@ static double seconds_since(const struct timespec *t)
 	       (double)(now.tv_nsec - t->tv_nsec) / 1e9;
 }
 
+/* How much fits in a line of the terminal. */
+static size_t columns(void)
+{
+	struct winsize w;
+	const char *s = getenv("COLUMNS");
+	unsigned long n = s ? strtoul(s, NULL, 10) : 0;
+
+	if (!n && !ioctl(STDERR_FILENO, TIOCGWINSZ, &w))
+		n = w.ws_col;
+	return n > 1 && n < 1000 ? n - 1 : 79;
+}
+
 static void put_bar(const char *phase, uint64_t done, uint64_t total, double s)
 {
-	char a[32], b[32], r[32];
-	double part = (double)done / (double)total;
-	int n = (int)(part * 24);
+	char a[32], b[32], r[32], text[256];
+	double part = total ? (double)done / (double)total : 0;
 	double eta = part > 0.01 ? s / part - s : 0;
+	int n = (int)(part * 24), len;
 
-	fprintf(stderr, "\r\033[K%-8s [%.*s%*s] %3d%%  %s of %s  %s/s", phase,
-		n, "########################", 24 - n, "", (int)(part * 100),
-		cli_size(done, a), cli_size(total, b),
-		cli_size((uint64_t)((double)done / (s + 0.001)), r));
-	if (eta >= 1)
-		fprintf(stderr, "  %d:%02d left", (int)eta / 60, (int)eta % 60);
+	if (!total)
+		len = snprintf(text, sizeof(text), "%-8s %" PRIu64, phase, done);
+	else
+		len = snprintf(text, sizeof(text),
+			"%-8s %3d%% [%.*s%*s]  %s of %s  %s/s", phase,
+			(int)(part * 100), n, "########################",
+			24 - n, "", cli_size(done, a), cli_size(total, b),
+			cli_size((uint64_t)((double)done / (s + 0.001)), r));
+	if (eta >= 1 && len > 0 && (size_t)len < sizeof(text))
+		snprintf(text + len, sizeof(text) - (size_t)len,
+			"  %d:%02d left", (int)eta / 60, (int)eta % 60);
+	fprintf(stderr, "\r\033[K%.*s", (int)columns(), text);
 }
 
 static void update(void *ctx, const char *phase, uint64_t done, uint64_t total)
@@ -152,19 +186,19 @@ static void update(void *ctx, const char *phase, uint64_t done, uint64_t total)
 			phase, done, total, s);
 		return;
 	}
-	if (total)
-		put_bar(phase, done, total, s);
-	else
-		fprintf(stderr, "\r\033[K%-8s %" PRIu64, phase, done);
+	put_bar(phase, done, total, s);
 	fflush(stderr);
 	line_open = true;
 }
 
 void cli_progress_start(struct cli *c)
 {
+	const char *term = getenv("TERM");
+	bool bar = isatty(2) && term && strcmp(term, "dumb") != 0;
+
 	if (c->quiet || c->progress_mode == PROGRESS_NONE)
 		return;
-	if (c->progress_mode == PROGRESS_AUTO && !isatty(2))
+	if (c->progress_mode == PROGRESS_AUTO && !bar)
 		return;
 	shown.json = c->progress_mode == PROGRESS_JSON;
 	shown.phase = NULL;

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/refs.h"
 
+#include <fnmatch.h>
+
 #include "cli/json.h"
 
 struct list {
 	struct cli *c;
 	struct json json;
-	bool verbose;
 };
 
 static int put_ref(void *ctx, const char *name, const struct oid *id)
@@ -19,8 +20,8 @@ static int put_ref(void *ctx, const char *name, const struct oid *id)
 		json_str(&l->json, "name", name);
 		json_oid(&l->json, "commit", id);
 		json_object_end(&l->json);
-	} else if (l->c->null) {
-		fwrite(name, 1, strlen(name) + 1, stdout);
+	} else if (!l->c->verbose) {
+		printf("%s%c", name, l->c->null ? 0 : '\n');
 	} else {
 		AUTO_COMMIT cm = { 0 };
 
@@ -31,9 +32,37 @@ static int put_ref(void *ctx, const char *name, const struct oid *id)
 			cli_put_name(stdout, cm.message,
 				strcspn(cm.message, "\n"));
 		}
-		putchar('\n');
+		putchar(l->c->null ? 0 : '\n');
 	}
 	return 0;
+}
+
+/* With --json: what was made, moved or deleted. */
+static void json_begin(struct list *l, const struct ref_words *w,
+	const char *key)
+{
+	if (!l->c->json)
+		return;
+	json_start(&l->json, stdout, w->one);
+	json_array(&l->json, key);
+}
+
+static void json_finish(struct list *l)
+{
+	if (!l->c->json)
+		return;
+	json_array_end(&l->json);
+	json_end(&l->json);
+}
+
+static int match_ref(void *ctx, const char *name, const struct oid *id)
+{
+	struct list *l = ctx;
+	bool wanted = !l->c->nargs;
+
+	for (int i = 0; i < l->c->nargs; i++)
+		wanted |= !fnmatch(l->c->args[i], name, 0);
+	return wanted ? put_ref(l, name, id) : 0;
 }
 
 int refs_list(struct cli *c, const struct ref_words *w)
@@ -44,15 +73,10 @@ int refs_list(struct cli *c, const struct ref_words *w)
 	if (r)
 		return r;
 	cli_pager(c);
-	if (c->json) {
-		json_start(&l.json, stdout, w->one);
-		json_array(&l.json, w->many);
-	}
-	r = library_ref_list(c->lib, w->prefix, put_ref, &l, &c->err);
-	if (c->json && !r) {
-		json_array_end(&l.json);
-		json_end(&l.json);
-	}
+	json_begin(&l, w, w->many);
+	r = library_ref_list(c->lib, w->prefix, match_ref, &l, &c->err);
+	if (!r)
+		json_finish(&l);
 	return r;
 }
 
@@ -112,7 +136,7 @@ static int set_ref(struct cli *c, const struct ref_words *w, const char *name,
 		return r;
 	if (!r && !force)
 		return error_set(&c->err, ERR_EXISTS,
-			"the %s '%s' exists already", w->one, name);
+			"%s: the %s exists already", name, w->one);
 	return library_ref_update(c->lib, w->prefix, name, r ? NULL : &old,
 		false, id, reason, &c->err);
 }
@@ -120,6 +144,7 @@ static int set_ref(struct cli *c, const struct ref_words *w, const char *name,
 int refs_create(struct cli *c, const struct ref_words *w, bool force)
 {
 	AUTO_BUF reason = BUF_INIT;
+	struct list l = { .c = c };
 	struct oid id;
 	int r = cli_library(c);
 
@@ -129,7 +154,13 @@ int refs_create(struct cli *c, const struct ref_words *w, bool force)
 		return r;
 	buf_printf(&reason, "%s: created%s%s", w->one,
 		c->nargs > 1 ? " from " : "", c->nargs > 1 ? c->args[1] : "");
-	return set_ref(c, w, c->args[0], &id, force, buf_str(&reason));
+	r = set_ref(c, w, c->args[0], &id, force, buf_str(&reason));
+	if (!r && c->json) {
+		json_begin(&l, w, w->many);
+		put_ref(&l, c->args[0], &id);
+		json_finish(&l);
+	}
+	return r;
 }
 
 static int read_ref(struct cli *c, const struct ref_words *w, const char *name,
@@ -139,35 +170,47 @@ static int read_ref(struct cli *c, const struct ref_words *w, const char *name,
 
 	if (!r)
 		r = library_ref_read(c->lib, w->prefix, name, out, &c->err);
-	return r == ERR_NOTFOUND ? error_set(&c->err, r, "no %s '%s'", w->one,
-					   name)
+	return r == ERR_NOTFOUND ? error_set(&c->err, r,
+					   "%s: no %s of this name", name,
+					   w->one)
 				 : r;
 }
 
 int refs_delete(struct cli *c, const struct ref_words *w)
 {
+	struct list l = { .c = c };
 	char hex[OID_HEX + 1];
+	struct oid old;
 	int r = cli_want_args(c, 1, -1);
 
 	if (!r)
 		r = cli_library(c);
+	/* All or none, as far as that can be known. */
+	for (int i = 0; i < c->nargs && !r; i++)
+		r = read_ref(c, w, c->args[i], &old);
+	if (r)
+		return r;
+	json_begin(&l, w, "deleted");
 	for (int i = 0; i < c->nargs && !r; i++) {
-		struct oid old;
-
 		r = read_ref(c, w, c->args[i], &old);
 		if (!r)
 			r = library_ref_update(c->lib, w->prefix, c->args[i],
 				&old, false, NULL, "deleted", &c->err);
-		if (!r && !c->quiet)
+		if (!r && c->json)
+			put_ref(&l, c->args[i], &old);
+		else if (!r && !c->quiet)
 			printf("deleted %s %s (was %.12s)\n", w->one,
 				c->args[i], oid_hex(&old, hex));
 	}
+	if (!r)
+		json_finish(&l);
 	return r;
 }
 
 int refs_rename(struct cli *c, const struct ref_words *w, bool force)
 {
 	AUTO_BUF reason = BUF_INIT;
+	struct list l = { .c = c };
 	struct oid id;
 	int r = cli_library(c);
 
@@ -181,5 +224,10 @@ int refs_rename(struct cli *c, const struct ref_words *w, bool force)
 	if (!r)
 		r = library_ref_update(c->lib, w->prefix, c->args[0], &id,
 			false, NULL, "renamed", &c->err);
+	if (!r && c->json) {
+		json_begin(&l, w, w->many);
+		put_ref(&l, c->args[1], &id);
+		json_finish(&l);
+	}
 	return r;
 }

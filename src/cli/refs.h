@@ -11,10 +11,12 @@ struct ref_words {
 	const char *many;   /* "branches": the key in JSON */
 };
 
+/* All, or those that match one of the operands. */
 int refs_list(struct cli *c, const struct ref_words *w);
 /* NAME [REV]. A branch that exists is moved only with force. */
 int refs_create(struct cli *c, const struct ref_words *w, bool force);
-int refs_delete(struct cli *c, const struct ref_words *w); /* NAME... */
+/* NAME...: none where one is not there. */
+int refs_delete(struct cli *c, const struct ref_words *w);
 /* OLD NEW. */
 int refs_rename(struct cli *c, const struct ref_words *w, bool force);
 

@@ -29,7 +29,6 @@ const struct command *const cli_commands[] = {
 	&cmd_gc,
 	&cmd_repack,
 	&cmd_stats,
-	&cmd_verify,
 	&cmd_help,
 	&cmd_version,
 	&cmd_completion,

@@ -90,13 +90,15 @@ static void put_text(struct buf *out, const char *text, size_t len)
 {
 	bool terminal = isatty(1);
 
-	for (size_t i = 0; i < len; i++) {
-		unsigned char ch = (unsigned char)text[i];
+	for (size_t i = 0; i < len;) {
+		size_t k = terminal && text[i] != '\t'
+				   ? cli_printable(text + i, len - i)
+				   : 1;
 
-		if (terminal && (ch < ' ' || ch == 127) && ch != '\t')
-			buf_printf(out, "\\x%02x", ch);
+		if (!k)
+			buf_printf(out, "\\x%02x", (unsigned char)text[i++]);
 		else
-			buf_addch(out, text[i]);
+			buf_add(out, text + i, k), i += k;
 	}
 }
 

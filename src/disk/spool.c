@@ -78,8 +78,12 @@ int spool_new(struct spool **out, struct error *e)
 		if (fd >= 0)
 			unlink(path);
 	}
-	if (fd < 0)
-		return error_errno(e, "temporary file in %s", dir);
+	if (fd < 0) {
+		error_errno(e, "temporary file in %s", dir);
+		if (e)
+			e->code = ERR_IO; /* nothing that the user named */
+		return ERR_IO;
+	}
 	s = calloc(1, sizeof(*s));
 	if (!s)
 		return error_nomem(e);

@@ -30,24 +30,6 @@ static inline void fs_label_trim(char *s)
 		s[--n] = 0;
 }
 
-/* The length of the UTF-8 character at p (n bytes left), 0 where it is none:
- * overlong forms, surrogates and what is above U+10FFFF are not. */
-static inline size_t utf8_len(const uint8_t *p, size_t n)
-{
-	size_t k = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2
-		   : p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
-
-	if (!k || k > n)
-		return 0;
-	for (size_t i = 1; i < k; i++)
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
-		(p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
-		return 0;
-	return k;
-}
-
 /* A fixed-size field up to its first NUL, white space behind it removed; what
  * is not UTF-8 becomes U+FFFD, control characters '?'. */
 static inline void fs_label_bytes(const uint8_t *in, size_t n, char *out,

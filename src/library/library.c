@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <pwd.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -26,11 +28,29 @@ char *library_default_path(void)
 	if (s && *s == '/') {
 		buf_printf(&b, "%s/strata/library", s);
 	} else {
+		struct passwd *pw;
+
 		s = getenv("HOME");
-		buf_printf(&b, "%s/.local/share/strata/library",
-			s && *s ? s : "/root");
+		if ((!s || !*s) && (pw = getpwuid(geteuid())))
+			s = pw->pw_dir;
+		if (!s || *s != '/')
+			return NULL;
+		buf_printf(&b, "%s/.local/share/strata/library", s);
 	}
 	return buf_steal(&b);
+}
+
+void library_warn(struct library *l, const char *fmt, ...)
+{
+	char text[ERROR_MSG_MAX];
+	va_list ap;
+
+	if (!l->warn)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	l->warn(l->warn_ctx, text);
 }
 
 static bool folder_is_empty(const char *path)
@@ -164,7 +184,7 @@ static int open_library(const char *path, bool lenient, struct library **out,
 		return error_nomem(e);
 	l->path = strdup(path);
 	r = l->path ? backend_local_open(path, &l->be, e) : error_nomem(e);
-	if (r == ERR_NOTFOUND)
+	if (r == ERR_NOTFOUND && access(path, F_OK))
 		r = error_set(e, ERR_NOTFOUND,
 			"%s: there is no library (make one with 'strata "
 			"init')",

@@ -27,7 +27,11 @@ struct library {
 	char *path;
 	struct backend *be;
 	struct store *store;
+	/* Told what a user should know though the call does not fail, or NULL. */
+	void (*warn)(void *ctx, const char *text);
+	void *warn_ctx;
 };
+void library_warn(struct library *l, const char *fmt, ...) ATTR_PRINTF(2, 3);
 
 /* Makes a new library in a folder, which is made too (its parents are not)
  * and must be empty. EXISTS where there is a library already. */
@@ -46,7 +50,7 @@ DEFINE_CLEANUP_PTR(library, struct library, library_close)
 #define AUTO_LIBRARY CLEANUP(cleanup_library) struct library *
 
 /* -L, else $STRATA_LIBRARY, else $XDG_DATA_HOME/strata/library, else
- * ~/.local/share/strata/library. The answer is to be freed. */
+ * ~/.local/share/strata/library. To be freed; NULL: no memory, or nobody's home. */
 char *library_default_path(void);
 
 /* --- records --- */
@@ -125,8 +129,9 @@ int library_resolve(struct library *l, const char *rev, struct oid *out,
 int revision_split(const char *text, char **out_rev, struct revision *out,
 	struct error *e);
 
-/* "2026-11-21", RFC 3339, "yesterday", "2 days ago", seconds: to seconds.
- * ARG. now: what is relative to. */
+/* "2026-11-21", RFC 3339, "yesterday", "2 days ago", "Nov 21 10:00", "@SECONDS":
+ * to seconds; as git reads dates, a day alone is that day at the present time
+ * of day. Without a zone: UTC. ARG. now: what is relative to. */
 int parse_date(const char *text, int64_t now, int64_t *out, struct error *e);
 /* $SOURCE_DATE_EPOCH, else the clock. */
 int64_t library_now(void);

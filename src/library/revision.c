@@ -2,7 +2,6 @@
 /* REV: what names a commit, and what in it. */
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <time.h>
 #include "library/library.h"
 
@@ -25,95 +24,12 @@ char *format_time(int64_t seconds, char out[32])
 	return out;
 }
 
-static bool relative_date(const char *text, int64_t now, int64_t *out)
-{
-	static const struct {
-		const char *name;
-		int64_t seconds;
-	} units[] = { { "second", 1 }, { "minute", 60 }, { "hour", 3600 },
-		{ "day", 86400 }, { "week", 604800 }, { "month", 2629746 },
-		{ "year", 31556952 } };
-	char *end;
-	long long n;
-
-	if (!strcasecmp(text, "now")) {
-		*out = now;
-		return true;
-	}
-	if (!strcasecmp(text, "yesterday")) {
-		*out = now - 86400;
-		return true;
-	}
-	n = strtoll(text, &end, 10);
-	if (end == text || n < 0 || n > 1000000)
-		return false;
-	while (*end == ' ' || *end == '.')
-		end++;
-	for (size_t i = 0; i < ARRAY_LEN(units); i++) {
-		size_t w = strlen(units[i].name);
-		const char *p = end + w;
-
-		if (strncasecmp(end, units[i].name, w) != 0)
-			continue;
-		if (*p == 's')
-			p++;
-		while (*p == ' ' || *p == '.')
-			p++;
-		if (strcasecmp(p, "ago") != 0)
-			return false;
-		*out = now - n * units[i].seconds;
-		return true;
-	}
-	return false;
-}
-
-int parse_date(const char *text, int64_t now, int64_t *out, struct error *e)
-{
-	static const char *const forms[] = { "%Y-%m-%dT%H:%M:%S",
-		"%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M",
-		"%Y-%m-%d" };
-	char *end;
-
-	if (relative_date(text, now, out))
-		return 0;
-	for (size_t i = 0; i < ARRAY_LEN(forms); i++) {
-		struct tm tm = { 0 };
-		const char *rest = strptime(text, forms[i], &tm);
-		int zone = 0, hh, mm;
-		char sign;
-
-		if (!rest)
-			continue;
-		if (*rest == '.') /* fractions of a second */
-			rest += 1 + strspn(rest + 1, "0123456789");
-		if (*rest == 'Z' || *rest == 'z')
-			rest++;
-		else if (sscanf(rest, "%c%2d:%2d", &sign, &hh, &mm) == 3 &&
-			 (sign == '+' || sign == '-')) {
-			zone = (hh * 60 + mm) * (sign == '-' ? -60 : 60);
-			rest += 6;
-		}
-		if (*rest)
-			continue;
-		*out = timegm(&tm) - zone;
-		return 0;
-	}
-	if (*text) {
-		long long v = strtoll(text + (*text == '@'), &end, 10);
-
-		if (!*end && end > text + (*text == '@')) {
-			*out = v;
-			return 0;
-		}
-	}
-	return error_set(e, ERR_ARG, "'%s' is not a date", text);
-}
-
 struct at_log {
 	int64_t want; /* index from the newest, or a date */
 	bool by_date;
 	VEC(struct oid) ids;
-	struct oid found, first_old;
+	struct oid found, first, first_old;
+	int64_t first_date;
 	bool have;
 	unsigned n;
 };
@@ -122,8 +38,11 @@ static int see_log(void *ctx, const struct reflog_entry *x)
 {
 	struct at_log *a = ctx;
 
-	if (!a->n++)
+	if (!a->n++) {
+		a->first = x->id;
 		a->first_old = x->old;
+		a->first_date = x->date;
+	}
 	if (a->by_date) {
 		if (x->date <= a->want) {
 			a->found = x->id;
@@ -139,7 +58,7 @@ static int from_reflog(struct library *l, const char *name, const char *at,
 	struct oid *out, struct error *e)
 {
 	struct at_log a = { 0 };
-	char *end;
+	char *end, date[32];
 	int r;
 
 	a.want = strtoll(at, &end, 10);
@@ -150,13 +69,18 @@ static int from_reflog(struct library *l, const char *name, const char *at,
 			return r;
 	}
 	r = library_reflog(l, REFS_HEADS, name, see_log, &a, e);
-	if (!r && a.by_date && !a.have)
-		r = error_set(e, ERR_NOTFOUND,
-			"the log of %s does not go back to %s", name, at);
+	if (!r && a.by_date && !a.have && a.n) {
+		/* as git: the oldest that is known, and a word about it */
+		library_warn(l, "the log of %s only goes back to %s", name,
+			format_time(a.first_date, date));
+		a.found = oid_is_zero(&a.first_old) ? a.first : a.first_old;
+	} else if (!r && a.by_date && !a.have)
+		r = error_set(e, ERR_NOTFOUND, "%s: its log is empty", name);
 	else if (!r && !a.by_date &&
 		 (a.want < 0 || (uint64_t)a.want >= a.ids.len))
 		r = error_set(e, ERR_NOTFOUND,
-			"the log of %s has only %zu entries", name, a.ids.len);
+			"%s@{%s}: the log of %s has only %zu entries", name, at,
+			name, a.ids.len);
 	if (!r)
 		*out = a.by_date ? a.found
 				 : a.ids.items[a.ids.len - 1 - (size_t)a.want];
@@ -164,41 +88,69 @@ static int from_reflog(struct library *l, const char *name, const char *at,
 	return r;
 }
 
-/* A name without operators. */
+static int no_name(const char *name, struct error *e)
+{
+	return error_set(e, *name ? ERR_NOTFOUND : ERR_ARG,
+		"%s: no branch, tag or commit of this name",
+		*name ? name : "''");
+}
+
+/* "refs/heads/x", "heads/x", "refs/tags/x", "tags/x". NOTFOUND. */
+static int full_name(struct library *l, const char *name, struct oid *out,
+	struct error *e)
+{
+	static const struct {
+		const char *start, *prefix;
+	} forms[] = { { "refs/heads/", REFS_HEADS }, { "heads/", REFS_HEADS },
+		{ "refs/tags/", REFS_TAGS }, { "tags/", REFS_TAGS } };
+	int r = ERR_NOTFOUND;
+
+	for (size_t i = 0; i < ARRAY_LEN(forms) && r == ERR_NOTFOUND; i++) {
+		size_t n = strlen(forms[i].start);
+
+		if (!strncmp(name, forms[i].start, n) && name[n])
+			r = library_ref_read(l, forms[i].prefix, name + n, out,
+				e);
+	}
+	return r;
+}
+
+static bool is_commit(struct library *l, const struct oid *id)
+{
+	struct object_info info;
+
+	return !store_stat(l->store, SPACE_RECORD, id, &info, NULL) &&
+	       info.kind == OBJ_COMMIT;
+}
+
+/* A name without operators: a commit's full id, a branch, a tag, the beginning
+ * of an id. */
 static int resolve_name(struct library *l, const char *name, struct oid *out,
 	struct error *e)
 {
-	const char *plain = name;
-	struct object_info info;
+	struct oid tag;
 	int r;
 
-	if (!*name || ref_name_check(name, e))
-		return error_set(e, *name ? ERR_NOTFOUND : ERR_ARG,
-			"no branch, tag or commit '%s'", name);
-	if (!strncmp(name, "refs/heads/", 11) || !strncmp(name, "heads/", 6)) {
-		plain = name + (name[0] == 'r' ? 11 : 6);
-		if (!library_ref_read(l, REFS_HEADS, plain, out, e))
-			return 0;
+	if (!*name || ref_name_check(name, NULL))
+		return no_name(name, e);
+	/* A full id always is the commit, whatever a branch is called. */
+	if (oid_parse(name, out) && is_commit(l, out))
+		return 0;
+	r = full_name(l, name, out, e);
+	if (r == ERR_NOTFOUND) {
+		r = library_ref_read(l, REFS_HEADS, name, out, e);
+		if (!r && !library_ref_read(l, REFS_TAGS, name, &tag, NULL) &&
+			!oid_equal(out, &tag))
+			library_warn(l, "%s: a branch and a tag; the branch is "
+					"taken (tags/%s is the tag)",
+				name, name);
 	}
-	if (!strncmp(name, "refs/tags/", 10) || !strncmp(name, "tags/", 5)) {
-		plain = name + (name[0] == 'r' ? 10 : 5);
-		if (!library_ref_read(l, REFS_TAGS, plain, out, e))
-			return 0;
-	}
-	r = library_ref_read(l, REFS_HEADS, name, out, e);
 	if (r == ERR_NOTFOUND)
 		r = library_ref_read(l, REFS_TAGS, name, out, e);
 	if (r != ERR_NOTFOUND)
 		return r;
-	if (oid_parse(name, out) &&
-		!store_stat(l->store, SPACE_RECORD, out, &info, e) &&
-		info.kind == OBJ_COMMIT)
-		return 0;
 	r = store_resolve_prefix(l->store, OBJ_COMMIT, name, out, e);
-	if (r == ERR_NOTFOUND)
-		r = error_set(e, ERR_NOTFOUND,
-			"no branch, tag or commit '%s'", name);
-	return r;
+	return r == ERR_NOTFOUND ? no_name(name, e) : r;
 }
 
 static int nth_parent(struct library *l, struct oid *id, unsigned long n,
@@ -236,7 +188,7 @@ int library_resolve(struct library *l, const char *rev, struct oid *out,
 		AUTO_FREE char *at = NULL;
 
 		if (!end)
-			return error_set(e, ERR_ARG, "'%s': '@{' without '}'",
+			return error_set(e, ERR_ARG, "%s: '@{' without '}'",
 				rev);
 		at = strndup(ops + 2, (size_t)(end - ops - 2));
 		if (!at)
@@ -244,9 +196,13 @@ int library_resolve(struct library *l, const char *rev, struct oid *out,
 		r = ref_name_check(name, e);
 		if (!r)
 			r = library_ref_read(l, REFS_HEADS, name, out, e);
+		if (!*name)
+			return error_set(e, ERR_ARG,
+				"%s: of which branch? (none is checked out)",
+				rev);
 		if (r)
-			return error_set(e, ERR_NOTFOUND, "no branch '%s'",
-				name);
+			return error_set(e, ERR_NOTFOUND,
+				"%s: no branch of this name", name);
 		r = from_reflog(l, name, at, out, e);
 		ops = end + 1;
 	} else {
@@ -257,8 +213,16 @@ int library_resolve(struct library *l, const char *rev, struct oid *out,
 		unsigned long n = 1;
 
 		if (op != '~' && op != '^')
-			return error_set(e, ERR_ARG, "'%s' is not a revision",
-				rev);
+			return error_set(e, ERR_ARG, "%s: not a revision", rev);
+		/* All that is named is a commit already. */
+		if (op == '^' && !strncmp(ops, "{}", 2)) {
+			ops += 2;
+			continue;
+		}
+		if (op == '^' && !strncmp(ops, "{commit}", 8)) {
+			ops += 8;
+			continue;
+		}
 		if (*ops >= '0' && *ops <= '9') {
 			n = strtoul(ops, &end, 10);
 			ops = end;
@@ -290,7 +254,7 @@ int revision_split(const char *text, char **out_rev, struct revision *out,
 
 		if (end == hash + 1 || end != text + n || d > 4095)
 			return error_set(e, ERR_ARG,
-				"'%s': '#' wants the number of a disk", text);
+				"%s: '#' wants the number of a disk", text);
 		out->disk = (int)d;
 		n = (size_t)(hash - text);
 	}

@@ -9,7 +9,7 @@
 
 struct node {
 	struct oid id, image;
-	struct oid state; /* of the path */
+	struct oid state; /* of the paths; zero: none is there */
 	int64_t date;
 	uint32_t first, n; /* parents, a range of history.parents */
 	uint32_t children; /* not yet shown */
@@ -118,19 +118,31 @@ static uint32_t parent(const struct history *h, uint32_t i, uint32_t k)
 
 static int state_of(struct history *h, uint32_t i)
 {
+	AUTO_BUF all = BUF_INIT;
 	struct node *n;
+	bool any = false;
 	int r = load(h, i);
 
 	n = &h->nodes.items[i];
 	if (r || n->have_state)
 		return r;
-	r = path_state(h->l, &n->image, h->a->disk, h->a->volume, h->a->path,
-		&n->state, h->e);
+	for (size_t k = 0; k < h->a->npaths && !r; k++) {
+		const struct history_path *p = &h->a->paths[k];
+
+		r = path_state(h->l, &n->image, p->disk, p->volume, p->path,
+			&n->state, h->e);
+		any |= !r && !oid_is_zero(&n->state);
+		buf_add(&all, n->state.b, sizeof(n->state.b));
+	}
+	if (!r && all.oom)
+		r = error_nomem(h->e);
+	if (!r && any && h->a->npaths > 1)
+		sha256(all.data, all.len, &n->state);
 	n->have_state = !r;
 	return r;
 }
 
-/* Is the path in both as it is in the other? < 0: an error. */
+/* Are the paths in both as they are in the other? < 0: an error. */
 static int same_state(struct history *h, uint32_t a, uint32_t b)
 {
 	int r = load(h, a);
@@ -150,7 +162,7 @@ static int same_state(struct history *h, uint32_t a, uint32_t b)
 }
 
 /* Which commits are to be shown, and which parents lead on. A commit that has
- * the path as a parent has it is not shown, and leads on to that one only. */
+ * the paths as a parent has them is not shown, and leads on to that one only. */
 static int simplify(struct history *h, uint32_t i)
 {
 	struct node *n = &h->nodes.items[i];
@@ -158,7 +170,7 @@ static int simplify(struct history *h, uint32_t i)
 	int r;
 
 	n->shown = true;
-	if (!h->a->path)
+	if (!h->a->npaths)
 		return 0;
 	for (uint32_t k = 0; k < h->nodes.items[i].n; k++) {
 		uint32_t p = parent(h, i, k);

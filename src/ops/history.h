@@ -6,17 +6,22 @@
 #include "library/library.h"
 #include "ops/progress.h"
 
+/* A path of a volume (NULL: of the merged view) and disk (-1: any). */
+struct history_path {
+	const char *path, *volume;
+	int disk;
+};
+
 struct history_args {
 	const struct oid *from; /* where to begin */
 	size_t nfrom;
 	const struct oid *without; /* these, and all before them, are not shown */
 	size_t nwithout;
-	/* Only commits that changed this path (of volume, NULL: of the merged
-	 * view; of disk, -1: all): as git, a merge that has the path as one of
-	 * its parents has it is left out, and only that parent followed. NULL:
-	 * all commits. */
-	const char *path, *volume;
-	int disk;
+	/* Only commits that changed one of these: as git, a merge that has them
+	 * all as one of its parents has them is left out, and only that parent
+	 * followed. None: all commits. */
+	const struct history_path *paths;
+	size_t npaths;
 	/* Keep lines of descent together, as a graph wants it; else the newest
 	 * first wherever it is. Both: no commit before one that descends from
 	 * it. */

@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -98,10 +99,10 @@ static int on_read(void *ctx, uint64_t done)
 	return progress_cancelled(r->p);
 }
 
-/* Standard input is read once, a disk is read at any place: it goes to a file
- * that has no name, zeros as holes. */
-static int spool_stdin(const struct progress *progress, struct source **out,
-	struct error *e)
+/* A pipe is read once, a disk is read at any place: it goes to a file that has
+ * no name, zeros as holes. */
+static int spool_pipe(int fd, const char *name, const struct progress *progress,
+	struct source **out, struct error *e)
 {
 	enum { WINDOW = 1 << 20, PIECE = 1 << 16 };
 	AUTO_FREE uint8_t *buf = malloc(WINDOW);
@@ -120,11 +121,13 @@ static int spool_stdin(const struct progress *progress, struct source **out,
 			if (r)
 				return r;
 			do
-				n = read(0, buf + have, WINDOW - have);
+				n = read(fd, buf + have, WINDOW - have);
 			while (n < 0 && errno == EINTR &&
 				!progress_cancelled(progress));
+			if (n < 0 && progress_cancelled(progress))
+				return progress_check(progress, e);
 			if (n < 0)
-				return error_errno(e, "standard input");
+				return error_errno(e, "%s", name);
 		}
 		for (size_t i = 0; i < have && !r; i += PIECE) {
 			size_t k = size_min(PIECE, have - i);
@@ -140,7 +143,7 @@ static int spool_stdin(const struct progress *progress, struct source **out,
 			progress->update(progress->ctx, "read", at, 0);
 	} while (have);
 	r = sink_truncate(spool_sink(spool), at, e);
-	return r ? r : spool_source(spool, "standard input", out, e);
+	return r ? r : spool_source(spool, name, out, e);
 }
 
 /* What may be read of a disk that stands in files of so many bytes. */
@@ -284,6 +287,20 @@ static int find_ovf(const char *folder, struct buf *out, struct error *e)
 	return out->oom ? error_nomem(e) : 0;
 }
 
+/* Raw, unless the user says otherwise: what comes in a pipe is not guessed. */
+static int open_pipe(const char *path, int fd, const struct input_args *a,
+	struct input *out, struct error *e)
+{
+	AUTO_SOURCE file = NULL;
+	struct input_args raw = *a;
+	int r = spool_pipe(fd, fd ? path : "standard input", a->progress, &file,
+		e);
+
+	if (!raw.format)
+		raw.format = "raw";
+	return r ? r : open_disk(path, file, &raw, out, e);
+}
+
 int input_open(const char *path, const struct input_args *a, struct input *out,
 	struct error *e)
 {
@@ -299,15 +316,17 @@ int input_open(const char *path, const struct input_args *a, struct input *out,
 	bool folder = false;
 	int r;
 
-	if (!strcmp(path, "-")) {
-		struct input_args raw = *a;
+	if (!strcmp(path, "-"))
+		return open_pipe(path, 0, a, out, e);
+	if (stat(path, &st))
+		return error_errno(e, "%s", path);
+	if (S_ISFIFO(st.st_mode)) {
+		AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
 
-		if (!raw.format)
-			raw.format = "raw";
-		r = spool_stdin(a->progress, &file, e);
-		return r ? r : open_disk(path, file, &raw, out, e);
+		return fd < 0 ? error_errno(e, "%s", path)
+			      : open_pipe(path, fd, a, out, e);
 	}
-	if (!stat(path, &st) && S_ISDIR(st.st_mode)) {
+	if (S_ISDIR(st.st_mode)) {
 		r = find_ovf(path, &ovf, e);
 		if (r)
 			return r;

@@ -164,9 +164,14 @@ int sink_file_create(const char *path, struct sink **out, struct error *e)
 	f->s.ops = &file_ops;
 	f->s.seekable = true;
 	f->fd = -1;
-	f->path = strdup(path);
+	/* What a symlink leads to is written, the symlink stays. */
+	f->path = !lstat(path, &st) && S_ISLNK(st.st_mode) &&
+				  !stat(path, &st)
+			  ? realpath(path, NULL)
+			  : strdup(path);
 	if (!f->path)
-		return error_nomem(e);
+		return error_errno(e, "%s", path);
+	path = f->path;
 	if (!stat(path, &st) && !S_ISREG(st.st_mode)) {
 		off_t end;
 

@@ -174,8 +174,8 @@ int source_file_fd(int fd_arg, const char *name, struct source **out,
 		if (ioctl(fd, BLKSSZGET, &sector) || sector < 512)
 			sector = 512;
 	} else {
-		return error_set(e, ERR_ARG, "%s: not a file or block device",
-			name);
+		return error_set(e, ERR_UNSUPPORTED,
+			"%s: not a file, block device or pipe", name);
 	}
 	f = calloc(1, sizeof(*f) + name_len);
 	if (!f)

@@ -716,7 +716,10 @@ int backend_local_open(const char *path, struct backend **out,
 	memcpy(l->path, path, n);
 	l->dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (l->dir < 0) {
-		int r = error_errno(e, "library %s", path);
+		int r = errno == ENOTDIR
+				? error_set(e, ERR_NOTFOUND,
+					  "%s: is no library, but a file", path)
+				: error_errno(e, "library %s", path);
 
 		free(l);
 		return r;

@@ -642,7 +642,7 @@ int store_resolve_prefix(struct store *s, enum object_kind kind,
 			if (have) {
 				snapshot_unref(s, sn);
 				return error_set(e, ERR_ARG,
-					"short id '%s' stands for several %ss",
+					"%s: several %ss have ids that begin so",
 					hex, object_kind_name(kind));
 			}
 			found = id;

@@ -38,7 +38,7 @@ strata cp m:/etc/fstab m:/usr/bin/tool out/new; [ -f out/new/tool ] || fail "sev
 mkdir out/root; strata -q cp m:p3:/ out/root; [ "$(cat out/root/user/greeting)" = hello ] || fail "a whole volume"
 [ "$(stat -c %u:%g out/root/user/greeting)" = 1000:1000 ] || fail owner
 strata cp m:/etc/os-release out/link; [ "$(readlink out/link)" = ../usr/lib/os-release ] || fail "symlink as it is"
-strata cp -L m:/etc/os-release out/; [ "$(head -1 out/os-release)" = ID=test ] || fail "-L"
+strata cp -H m:/etc/os-release out/; [ "$(head -1 out/os-release)" = ID=test ] || fail "-H"
 strata cp m:/etc/fstab - | cmp - r/etc/fstab
 expect_rc 3 strata cp m:/etc/fstab m:/etc/fstab out/nowhere 2>err
 expect_rc 3 strata cp m:/etc/fstab out/no/where 2>err
