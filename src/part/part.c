@@ -111,6 +111,9 @@ static int check_overlaps(struct part_reader *r)
 
 static int find_table(struct part_reader *r)
 {
+	/* Without a magic in the first sector, or any. */
+	static int (*const others[])(struct part_reader *r, bool *found) = {
+		amiga_read, atari_read, dasd_read };
 	bool mbr = mbr_is(r), found = false;
 	bool protective = mbr && mbr_has_type(r, MBR_TYPE_GPT);
 	int rc = 0;
@@ -141,7 +144,9 @@ static int find_table(struct part_reader *r)
 	if (!rc && !found)
 		rc = bsd_read(r, &found);
 	if (!rc && !found && mbr)
-		rc = mbr_read(r);
+		return mbr_read(r);
+	for (size_t i = 0; i < ARRAY_LEN(others) && !rc && !found; i++)
+		rc = others[i](r, &found);
 	return rc;
 }
 
@@ -203,6 +208,9 @@ const char *part_scheme_name(enum part_scheme s)
 		[PART_BSD] = "bsd",
 		[PART_SUN] = "sun",
 		[PART_SGI] = "sgi",
+		[PART_AMIGA] = "amiga",
+		[PART_ATARI] = "atari",
+		[PART_DASD] = "dasd",
 	};
 
 	return (size_t)s < ARRAY_LEN(names) ? names[s] : "unknown";

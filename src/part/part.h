@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Partition tables: MBR with extended chains and BSD labels, GPT, hybrids;
- * BSD, Apple, Sun and SGI ones. */
+ * BSD, Apple, Sun, SGI, Amiga and Atari ones. */
 #ifndef STRATA_PART_PART_H
 #define STRATA_PART_PART_H
 
@@ -16,6 +16,9 @@ enum part_scheme {
 	PART_BSD,   /* recognised, entries listed */
 	PART_SUN,   /* the same */
 	PART_SGI,   /* the same */
+	PART_AMIGA, /* the same */
+	PART_ATARI, /* the same */
+	PART_DASD,  /* recognised */
 };
 
 struct partition {

@@ -6,6 +6,7 @@
  *	gpt.c     GPT
  *	legacy.c  Apple maps and BSD labels
  *	workstation.c  Sun and SGI labels
+ *	home.c    Amiga's, Atari's, and DASD labels
  */
 #ifndef STRATA_PART_PRIVATE_H
 #define STRATA_PART_PRIVATE_H
@@ -56,6 +57,9 @@ int apple_read(struct part_reader *r, bool *out_found);
 int bsd_read(struct part_reader *r, bool *out_found);
 int sun_read(struct part_reader *r, bool *out_found);
 int sgi_read(struct part_reader *r, bool *out_found);
+int amiga_read(struct part_reader *r, bool *out_found);
+int atari_read(struct part_reader *r, bool *out_found);
+int dasd_read(struct part_reader *r, bool *out_found);
 
 /* The partitions of a BSD label in the second sector of an MBR partition of
  * this type, as Linux lists them: numbered from *number on. */

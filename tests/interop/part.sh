@@ -214,3 +214,13 @@ for how in "a5 0" "a5 22528" "a6 22528" "a9 22528"; do
 done
 nested a6 22528 90000000; finding part-entry-bad; [ "$(tail -1 got | cut -d' ' -f1-2)" = "7 52528" ] || fail "outside: $(cat got)"
 echo "all tables as their tools list them"
+# --- Amiga and Atari: by parted, which lists the extended partition of Atari as number 0
+need parted
+for scheme in amiga atari; do
+	new 60M; parted -s d mklabel $scheme mkpart primary ext2 2MiB 10MiB mkpart primary 11MiB 20MiB
+	[ $scheme = amiga ] || parted -s d mkpart extended 21MiB 50MiB mkpart logical ext2 22MiB 30MiB mkpart logical 31MiB 40MiB
+	parted -ms d unit s print | awk -F'[:s]' '/^[1-9][0-9]*:/ { print $2, $6 }' | sort -n >want
+	partdump d 2>findings | awk '!/^#/ { print $2, $3 }' | sort -n >got; cmp want got || fail "$scheme: $(cat want got)"
+	[ "$(wc -l <got)" -ge 2 ] || fail "$scheme: $(parted -ms d unit s print)"
+	partdump d 2>&1 | grep -q "^# $scheme " || fail "$scheme is not known"
+done
