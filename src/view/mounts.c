@@ -386,7 +386,7 @@ static int read_fstab(struct view_files *v, fstab_lines *out, struct error *e)
 	return parse_fstab(&text, out, e);
 }
 
-enum { SCORE_NONE, SCORE_WINDOWS = 40, SCORE_OTHER = 50, SCORE_FSTAB = 55,
+enum { SCORE_NONE, SCORE_WINDOWS = 40, SCORE_TYPE = 45, SCORE_OTHER = 50, SCORE_FSTAB = 55,
 	SCORE_OS = 60, SCORE_SAYS = 100, SCORE_SAYS_OS = 110 };
 
 /* How much the candidate, which is mounts[0], looks like the root. */
@@ -420,7 +420,9 @@ static int score(struct view_files *v, int *out, struct error *e)
 	       : os	      ? (says_other ? SCORE_OTHER : SCORE_OS)
 	       : t.len	      ? SCORE_FSTAB - 10 * says_other
 	       : is_windows(v) ? SCORE_WINDOWS
-			       : SCORE_NONE;
+	       : view_is_root_type(&v->image.volumes.items[m->volume])
+		       ? SCORE_TYPE
+		       : SCORE_NONE;
 	lines_release(&t);
 	return r;
 }
@@ -583,6 +585,16 @@ static int by_path(const void *a, const void *b)
 	return c ? c : (*x > *y) - (*x < *y);
 }
 
+static bool in_fstab(const void *ctx, const char *path)
+{
+	const fstab_lines *t = ctx;
+
+	for (size_t i = 0; i < t->len; i++)
+		if (!strcmp(t->items[i].file, path))
+			return true;
+	return false;
+}
+
 static int mount_fstab(struct view_files *v, struct error *e)
 {
 	AUTO_FREE const struct fstab_line **order = NULL;
@@ -608,8 +620,10 @@ static int mount_fstab(struct view_files *v, struct error *e)
 		if (r == ERR_NOTFOUND || r == ERR_LIMIT)
 			r = 0; /* as a boot goes on without it */
 	}
+	if (!r)
+		r = view_mount_discovered(v, in_fstab, &t, e);
 	lines_release(&t);
-	return r;
+	return r == ERR_NOTFOUND || r == ERR_LIMIT ? 0 : r;
 }
 
 int view_mount_all(struct view_files *v, int disk, struct error *e)

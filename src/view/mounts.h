@@ -12,6 +12,13 @@ int view_mount_all(struct view_files *v, int disk, struct error *e);
  * no such folder. With replace_root it becomes mounts[0]. */
 int view_mount_add(struct view_files *v, const char *path, size_t volume,
 	const char *prefix, bool replace_root, struct error *e);
+/* Mounts the partitions that are known by their type, beside the root, where
+ * nothing is mounted yet; said: fstab has that path. */
+int view_mount_discovered(struct view_files *v,
+	bool (*said)(const void *ctx, const char *path), const void *ctx,
+	struct error *e);
+/* Is it a root by its partition's type? */
+bool view_is_root_type(const struct image_volume *v);
 /* Frees what a mount holds. */
 void view_mount_drop(struct view_mount *m);
 void view_mounts_clear(struct view_files *v);
