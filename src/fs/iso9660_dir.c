@@ -197,9 +197,12 @@ static void apply_rock(struct iso *f, const struct iso_rock *k, uint64_t id)
 		n->rdev_major = k->dev_high;
 		n->rdev_minor = k->dev_low;
 		if (!k->dev_high && k->dev_low > 255) {
-			/* old writers put a 16-bit number here */
-			n->rdev_major = k->dev_low >> 8;
-			n->rdev_minor = k->dev_low & 255;
+			/* a number of both: 16 bits by old writers, by
+			 * libisofs as Linux has them (the upper bits of the
+			 * minor above those of the major) */
+			n->rdev_major = k->dev_low >> 8 & 0xfff;
+			n->rdev_minor = (k->dev_low & 255) |
+					(k->dev_low >> 12 & 0xfff00);
 		}
 	}
 }

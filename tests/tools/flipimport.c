@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* flipimport LIBRARY IMAGE [-n CHANGES] [-s SEED] [-b OFFSET]: imports an image
- * with one byte changed, over and over, and looks whether the stored disk is
- * the changed one, byte for byte, and whether every file that the import knows
- * the content of reads as that content. With -b: instead, reads of the sector
- * at OFFSET fail; the import must fail with IO and that offset, and the library
- * be as before.
+/* flipimport [-n CHANGES] [-s SEED] [-d OTHER] [-t SECONDS] [-b OFFSET] LIBRARY
+ * IMAGE: imports an image with one byte changed, over and over, and looks whether
+ * the stored disk is the changed one, byte for byte, and whether every file that
+ * the import knows the content of reads as that content. With -d: with blocks
+ * changed instead (zeroed, filled, swapped, written twice, taken from the image
+ * OTHER, which may be the same) or the end cut off. With -t: an import may take
+ * that long at most. With -b: instead, reads of the sector at OFFSET fail; the
+ * import must fail with IO and that offset, and the library be as before.
  *
  * The library is made anew every 100 changes. An import that takes more than
  * two minutes is a hang: SIGALRM ends the program.
@@ -218,6 +220,129 @@ static void renew(const char *path, struct library **l)
 	check("open", library_open(path, l, &err));
 }
 
+static void flip(struct source *base, struct source *over, uint64_t off)
+{
+	uint8_t old, new;
+
+	check("read", source_pread(base, &old, 1, off, &err));
+	switch (rnd() % 4) {
+	case 0:
+		new = (uint8_t)(old ^ 1u << rnd() % 8);
+		break;
+	case 1:
+		new = old ? 0 : 1;
+		break;
+	case 2:
+		new = old == 0xff ? 0x7f : 0xff;
+		break;
+	default:
+		new = (uint8_t)(old + 1 + rnd() % 255);
+	}
+	check("write", source_overlay_write(over, &new, 1, off, &err));
+	/* Told when it crashes. */
+	fprintf(stderr, "\rbyte %" PRIu64 ": %02x -> %02x  ", off, old, new);
+}
+
+/* One block, in which there is something, and what becomes of it. */
+static void damage_block(struct source *base, struct source *other,
+	struct source *over, const sectors *at)
+{
+	static const size_t sizes[] = { 32, 512, 512, 1024, 4096, 4096, 16384 };
+	static uint8_t a[16384], b[16384];
+	size_t size = sizes[rnd() % ARRAY_LEN(sizes)];
+	uint64_t x = round_down(at->items[rnd() % at->len], size);
+	uint64_t y = round_down(at->items[rnd() % at->len], size);
+	unsigned how = (unsigned)(rnd() % 7);
+
+	if (size == 32)
+		x += rnd() % (SECTOR / 32) * 32;
+	if (!range_inside(x, size, base->size) ||
+		!range_inside(y, size, base->size))
+		return;
+	fprintf(stderr, "\rblock %" PRIu64 " +%zu, %u, %" PRIu64 "  ", x, size,
+		how, y);
+	check("read", source_pread(over, a, size, x, &err));
+	check("read", source_pread(over, b, size, y, &err));
+	switch (how) {
+	case 0:
+		memset(b, 0, size);
+		break;
+	case 1:
+		memset(b, 0xff, size);
+		break;
+	case 2:
+		for (size_t i = 0; i < size; i++)
+			b[i] = (uint8_t)rnd();
+		break;
+	case 3:
+		check("write", source_overlay_write(over, a, size, y, &err));
+		break;
+	case 4: /* shifted */
+		memmove(b + 16, a, size - 16);
+		break;
+	case 5:
+		if (!range_inside(x, size, other->size))
+			return;
+		check("read", source_pread(other, b, size, x, &err));
+		break;
+	default: /* b as it is: twice there */
+		break;
+	}
+	check("write", source_overlay_write(over, b, size, x, &err));
+}
+
+/* Some blocks; or all of the other image from somewhere on. */
+static void damage(struct source *base, struct source *other,
+	struct source *over, const sectors *at)
+{
+	unsigned n = 1u << rnd() % 5;
+
+	if (rnd() % 16 == 0) {
+		uint64_t from = at->items[rnd() % at->len];
+
+		for (size_t i = 0; i < at->len; i++) {
+			uint8_t b[SECTOR];
+
+			if (at->items[i] < from ||
+				!range_inside(at->items[i], SECTOR,
+					other->size))
+				continue;
+			check("read", source_pread(other, b, SECTOR,
+					      at->items[i], &err));
+			check("write", source_overlay_write(over, b, SECTOR,
+					       at->items[i], &err));
+		}
+	}
+	while (n--)
+		damage_block(base, other, over, at);
+}
+
+/* What is imported: the image with its change, perhaps cut off. */
+static struct source *changed(struct source *base, struct source *other,
+	const sectors *at)
+{
+	struct source *over, *cut;
+
+	check("overlay", source_overlay(base, &over, &err));
+	if (!other) {
+		uint64_t off = at->items[rnd() % at->len] + rnd() % SECTOR;
+
+		if (off < base->size)
+			flip(base, over, off);
+		return over;
+	}
+	damage(base, other, over, at);
+	if (rnd() % 8 || base->size < 2 * SECTOR)
+		return over;
+	check("window", source_window(over, 0,
+				round_down(SECTOR + rnd() % (base->size -
+							    SECTOR), SECTOR),
+				&cut, &err));
+	fprintf(stderr, "cut at %" PRIu64 "  ", cut->size);
+	source_unref(over);
+	return cut;
+}
+
 static void read_error(struct library *l, struct source *base, uint64_t off)
 {
 	AUTO_SOURCE bad = NULL;
@@ -244,20 +369,25 @@ int main(int argc, char **argv)
 {
 	struct library *l = NULL;
 	AUTO_SOURCE base = NULL;
+	AUTO_SOURCE other = NULL;
 	sectors at = { 0 };
 	unsigned changes = 100;
 	uint64_t bad = UINT64_MAX, files = 0;
-	double longest = 0;
+	double longest = 0, allowed = 120;
 	struct rusage ru;
 	int c;
 
 	rng = 88172645463325252u;
-	while ((c = getopt(argc, argv, "+n:s:b:")) != -1) {
+	while ((c = getopt(argc, argv, "+n:s:b:d:t:")) != -1) {
 		if (c == 'n')
 			changes = (unsigned)strtoul(optarg, NULL, 10);
 		else if (c == 's')
 			rng ^= strtoull(optarg, NULL, 10) *
 			       UINT64_C(0x9e3779b97f4a7c15);
+		else if (c == 'd')
+			check("image", source_file_open(optarg, &other, &err));
+		else if (c == 't')
+			allowed = strtod(optarg, NULL);
 		else if (c == 'b')
 			bad = strtoull(optarg, NULL, 10);
 		else
@@ -265,7 +395,8 @@ int main(int argc, char **argv)
 	}
 	if (argc - optind != 2) {
 		fprintf(stderr, "usage: flipimport [-n CHANGES] [-s SEED] "
-				"[-b OFFSET] LIBRARY IMAGE\n");
+				"[-d OTHER] [-t SECONDS] [-b OFFSET] LIBRARY "
+				"IMAGE\n");
 		return 2;
 	}
 	check("image", source_file_open(argv[optind + 1], &base, &err));
@@ -279,40 +410,21 @@ int main(int argc, char **argv)
 	for (unsigned i = 0; i < changes && at.len; i++) {
 		AUTO_SOURCE over = NULL;
 		struct timespec t0, t1;
-		uint64_t off = at.items[rnd() % at.len] + rnd() % SECTOR;
-		uint8_t old, new;
 		double s;
 
-		if (off >= base->size)
-			continue;
-		check("read", source_pread(base, &old, 1, off, &err));
-		switch (rnd() % 4) {
-		case 0:
-			new = (uint8_t)(old ^ 1u << rnd() % 8);
-			break;
-		case 1:
-			new = old ? 0 : 1;
-			break;
-		case 2:
-			new = old == 0xff ? 0x7f : 0xff;
-			break;
-		default:
-			new = (uint8_t)(old + 1 + rnd() % 255);
-		}
 		if (i && !(i % RENEW))
 			renew(argv[optind], &l);
-		check("overlay", source_overlay(base, &over, &err));
-		check("write", source_overlay_write(over, &new, 1, off, &err));
-		/* Told when it crashes. */
-		fprintf(stderr, "\rbyte %" PRIu64 ": %02x -> %02x  ", off, old,
-			new);
-		alarm(120);
+		fprintf(stderr, "\n%u: ", i);
+		over = changed(base, other, &at);
+		alarm((unsigned)allowed + 1);
 		clock_gettime(CLOCK_MONOTONIC, &t0);
 		files += one(l, over, i);
 		clock_gettime(CLOCK_MONOTONIC, &t1);
 		s = (double)(t1.tv_sec - t0.tv_sec) +
 		    (double)(t1.tv_nsec - t0.tv_nsec) / 1e9;
 		longest = s > longest ? s : longest;
+		if (longest > allowed)
+			die("an import takes too long", 0);
 	}
 	alarm(0);
 	library_close(l);
