@@ -40,6 +40,8 @@ static int run(struct cli *c)
 	AUTO_TARGET t = { 0 };
 	int r = cli_want_args(c, 1, -1);
 
+	if (!r && c->json)
+		r = cli_usage(c, "content is not given as JSON");
 	for (int i = 0; i < c->nargs && !r; i++)
 		r = content_to_stdout(c, c->args[i], &t);
 	return r;
