@@ -20,6 +20,7 @@ struct vg {
 	const struct lvm_tree *t;
 	struct view name;
 	uint64_t extent; /* bytes */
+	uint32_t lvs;    /* the section of all volumes */
 	VEC(struct pv) pvs; /* by name */
 	VEC(struct view) cow; /* names of volumes that hold a snapshot, sorted */
 	VEC(struct view) busy; /* origins that a snapshot is merged into */
@@ -159,6 +160,7 @@ struct lv {
 	const char *why;  /* it is damaged */
 	bool missing;     /* a member is */
 	bool kept;        /* of a kind that is not read */
+	bool pvmove;      /* that is being moved */
 };
 
 static void set_kind(struct lv *v, struct view kind)
@@ -178,6 +180,17 @@ struct stripe {
 	uint32_t member;
 	uint64_t off;
 };
+
+/* Areas may be volumes themselves: while pvmove runs, for one. */
+static bool is_volume(const struct vg *g, struct view name)
+{
+	for (uint32_t i = node(g, g->lvs)->child; i != LVM_NONE;
+		i = node(g, i)->next)
+		if (node(g, i)->type == LVM_SECTION &&
+			!by_view(&node(g, i)->key, &name))
+			return true;
+	return false;
+}
 
 /* The areas of a segment: pairs of a physical volume and its first extent. */
 static const char *read_stripes(struct vg *g, struct lv *v, uint32_t segment,
@@ -201,10 +214,14 @@ static const char *read_stripes(struct vg *g, struct lv *v, uint32_t segment,
 		pv = g->pvs.len ? bsearch(&key, g->pvs.items, g->pvs.len,
 					  sizeof(key), by_pv)
 				: NULL;
-		if (!pv) {
-			/* internal volumes stand here for some kinds */
-			return "a stripe is on no known physical volume";
+		if (!pv && is_volume(g, key.name)) {
+			v->kept = true;
+			v->pvmove = key.name.len > 6 &&
+				    !memcmp(key.name.data, "pvmove", 6);
+			return NULL;
 		}
+		if (!pv)
+			return "a stripe is on no known physical volume";
 		if (!u64_add(first, extents, &end) || end > pv->extents)
 			return "a stripe ends outside its physical volume";
 		out[k].member = pv->member;
@@ -239,7 +256,9 @@ static int add_striped(struct vg *g, struct lv *v, uint32_t segment,
 	if (count > 1)
 		set_kind(v, (struct view){ (const uint8_t *)"striped", 7 });
 	v->why = read_stripes(g, v, segment, count, extents / count, st);
-	if (v->why || v->missing)
+	if (v->pvmove)
+		set_kind(v, (struct view){ (const uint8_t *)"pvmove", 6 });
+	if (v->why || v->missing || v->kept)
 		return 0;
 	bytes = extents * g->extent; /* was checked */
 	if (count == 1)
@@ -392,6 +411,7 @@ static int read_group(struct vg *g, uint32_t section, const struct lvm_pv *pvs,
 		r = read_pvs(g, pv_list, pvs, npvs);
 	if (r || lv_list == LVM_NONE)
 		return r;
+	g->lvs = lv_list;
 	r = read_snapshots(g, lv_list);
 	for (uint32_t i = node(g, lv_list)->child; i != LVM_NONE && !r;
 		i = node(g, i)->next) {

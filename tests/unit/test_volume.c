@@ -174,6 +174,22 @@ static void test_text(void **state)
 			"vg/m mirror 256K;", FINDING_VOLUME_KEPT },
 		{ VG("1", PVS, LV("m", SEG("1", "0", "4", "type = \"error\"\n"))),
 			"vg/m error 256K;", FINDING_VOLUME_KEPT },
+		/* while pvmove runs; an area that is a volume itself */
+		{ VG("1", PVS, LV("lv", SEG("1", "0", "4", LINEAR("\"pvmove0\", 0"))
+			SEG("2", "4", "4", LINEAR("\"pv0\", 0")))
+			"pvmove0 {\nstatus = [\"READ\", \"PVMOVE\", \"LOCKED\"]\n"
+			SEG("1", "0", "4", "type = \"mirror\"\nmirror_count = 2\n"
+			"mirrors = [\"pv0\", 3, \"pv1\", 0]\n") "}\n"),
+			"vg/lv pvmove 512K;", FINDING_VOLUME_KEPT },
+		{ VG("1", PVS, LV("lv", SEG("1", "0", "4", LINEAR("\"in\", 0")))
+			"in {\nstatus = [\"READ\"]\n"
+			SEG("1", "0", "4", LINEAR("\"pv0\", 0")) "}\n"),
+			"vg/lv linear 256K;", FINDING_VOLUME_KEPT },
+		{ VG("1", PVS, LV("w", SEG("1", "0", "4", "type = \"writecache\"\n"))
+			LV("v", SEG("1", "0", "4", "type = \"vdo\"\n"))
+			LV("i", SEG("1", "0", "4", "type = \"integrity\"\n"))),
+			"vg/w writecache 256K;vg/v vdo 256K;vg/i integrity 256K;",
+			FINDING_VOLUME_KEPT },
 		/* a snapshot is kept, its origin is read; merging: neither */
 		{ VG("1", PVS, LV("lv", SEG("1", "0", "4", LINEAR("\"pv0\", 3")))
 			LV("snap", SEG("1", "0", "2", LINEAR("\"pv0\", 7")))
