@@ -77,12 +77,27 @@ static void give(struct qemu *q, struct nbd_handle *h)
 	pthread_mutex_unlock(&q->lock);
 }
 
-static int nbd_failed(uint64_t off, struct error *e)
+/* What it said, the first line. */
+static void last_words(struct qemu *q, char *out, size_t size)
+{
+	ssize_t n = read(q->words, out, size - 1);
+
+	out[n > 0 ? n : 0] = 0;
+	out[strcspn(out, "\n")] = 0;
+}
+
+/* qemu answers with one error, "Input/output", to a file that it cannot read
+ * and to tables that lead nowhere, or ends itself; the file was there when it
+ * was opened, so it is the tables. */
+static int nbd_failed(struct qemu *q, uint64_t off, struct error *e)
 {
 	const char *why = nbd_lib.get_error();
+	char words[400];
 
-	return error_at(e, ERR_IO, off, "qemu-nbd: read at offset %" PRIu64
-			": %s", off, why ? why : "failed");
+	last_words(q, words, sizeof(words));
+	return error_at(e, ERR_CORRUPT, off,
+		"qemu cannot read the disk at offset %" PRIu64 ": %s", off,
+		*words ? words : why ? why : "failed");
 }
 
 static int qemu_pread(struct source *s, void *buf, size_t len, uint64_t off,
@@ -120,7 +135,7 @@ static int qemu_pread(struct source *s, void *buf, size_t len, uint64_t off,
 		len -= n;
 	}
 	give(q, h);
-	return r ? nbd_failed(off, e) : 0;
+	return r ? nbd_failed(q, off, e) : 0;
 }
 
 struct status {
@@ -161,7 +176,7 @@ static int qemu_extent(struct source *s, uint64_t off,
 
 	give(q, h);
 	if (r)
-		return nbd_failed(off, e);
+		return nbd_failed(q, off, e);
 	if (t.len <= off - at)
 		t = (struct status){ .len = len };
 	*out = (struct source_extent){ .off = at,
@@ -330,7 +345,6 @@ static int handshake(struct qemu *q, int *conn, const char *driver,
 	for (int i = 0; i < CONNECTIONS; i++) {
 		struct nbd_handle *h = nbd_lib.create();
 		char words[400] = "";
-		ssize_t n;
 
 		if (!h)
 			return error_nomem(e);
@@ -338,9 +352,7 @@ static int handshake(struct qemu *q, int *conn, const char *driver,
 		if (!nbd_lib.add_meta_context(h, LIBNBD_CONTEXT_BASE_ALLOCATION) &&
 			!nbd_lib.connect_socket(h, steal_fd(&conn[i])))
 			continue;
-		n = read(q->words, words, sizeof(words) - 1);
-		words[n > 0 ? n : 0] = 0;
-		words[strcspn(words, "\n")] = 0;
+		last_words(q, words, sizeof(words));
 		return error_set(e, ERR_CORRUPT, "qemu cannot open this %s "
 			"image: %s", driver,
 			*words ? words : nbd_lib.get_error());
