@@ -87,10 +87,15 @@ static int sqfs_open(const struct fs_open_args *args, struct fs **out,
 		return r;
 	if (sqfs_probe(f->src, &f->fs.info, e) != FS_YES)
 		return error_at(e, ERR_CORRUPT, 0, "squashfs: no superblock");
-	if (strcmp(f->fs.info.type, "squashfs") != 0 || le16_get(s.minor) != 0)
+	if (strcmp(f->fs.info.type, "squashfs") != 0 ||
+		le16_get(s.minor) != 0) {
+		bool le = le32_get(s.magic) == MAGIC;
+
 		return error_at(e, ERR_UNSUPPORTED, 28,
 			"squashfs: version %u.%u, only 4.0 is read",
-			le16_get(s.major), le16_get(s.minor));
+			le ? le16_get(s.major) : get_be16(s.major.b),
+			le ? le16_get(s.minor) : get_be16(s.minor.b));
+	}
 	f->fs.info.devices = 1;
 	f->block_size = le32_get(s.block_size);
 	if (!is_pow2(f->block_size) || f->block_size < 4096 ||

@@ -611,7 +611,9 @@ static int add_volume(struct peek *p, size_t i, struct image *im,
 		if (r == ERR_NOMEM)
 			return error_nomem(e);
 		if (r) {
-			finding_report(p->findings, FINDING_FS_DAMAGED,
+			finding_report(p->findings,
+				r == ERR_UNSUPPORTED ? FINDING_FS_UNSUPPORTED
+						     : FINDING_FS_DAMAGED,
 				FINDING_NO_OFFSET, sv->name, "%s", err.msg);
 			iv->partial = true;
 		}

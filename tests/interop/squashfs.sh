@@ -59,4 +59,19 @@ if mksquashfs src/x l.sqfs -quiet -no-progress -comp lzma >/dev/null 2>&1; then
 	sed 's/\.[0-9]* \([0-9]\)/ \1/' truth | grep -v ' /$' > truth.a; sed 's/\.000000000 / /' ours | grep -v ' /$' > ours.a
 	same_tree truth.a ours.a
 fi
+# older forms, of either byte order: named, kept as blocks, no damage
+for v in '3.1 <' '2.1 >' '1.0 >'; do
+	python3 - $v <<'E2'
+import struct, sys
+v, order = sys.argv[1], sys.argv[2]
+b = bytearray(65536)
+struct.pack_into(order + "I", b, 0, 0x73717368)
+struct.pack_into(order + "HH", b, 28, *map(int, v.split(".")))
+open("old", "wb").write(b)
+E2
+	fsdump old >out 2>err || true
+	grep -q "unsupported: squashfs: version ${v% *}, only 4.0 is read" err || fail "version $v: $(cat err)"
+	strata inspect old >out 2>err || fail "inspect of version $v"
+	grep -q squashfs3 out && grep -q '^strata: warning: .*uses a feature that is not read' err || fail "version $v: $(cat out err)"
+done
 echo "squashfs: all trees are the same"
