@@ -53,6 +53,7 @@ static void sqfs_close(struct fs *fs)
 
 	sqfs_meta_release(f);
 	unpack_free(f->unpack);
+	source_unref(f->meta);
 	source_unref(f->src);
 	free(f->block.data);
 	free(f->frag.data);
@@ -97,6 +98,10 @@ static int sqfs_open(const struct fs_open_args *args, struct fs **out,
 			le ? le16_get(s.minor) : get_be16(s.minor.b));
 	}
 	f->fs.info.devices = 1;
+	/* Every inode looks up its owner and its fragment. */
+	r = source_cache(f->src, 4 * KIB, 1 * MIB, &f->meta, e);
+	if (r)
+		return r;
 	f->block_size = le32_get(s.block_size);
 	if (!is_pow2(f->block_size) || f->block_size < 4096 ||
 		f->block_size > 1 * MIB ||

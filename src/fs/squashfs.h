@@ -72,7 +72,7 @@ struct sqfs_file {
 
 struct sqfs {
 	struct fs fs;
-	struct source *src;
+	struct source *src, *meta; /* meta: cached, for tables */
 	const struct finding_sink *findings;
 	uint32_t block_size, fragments, ids;
 	uint64_t inode_table, dir_table, id_table, fragment_table, xattr_table;

@@ -26,7 +26,7 @@ static int load(struct sqfs *f, struct sqfs_slot *s, uint64_t block,
 		s->data = malloc(SQFS_META);
 	if (!s->data)
 		return error_nomem(e);
-	r = source_pread(f->src, head, 2, block, e);
+	r = source_pread(f->meta, head, 2, block, e);
 	if (r)
 		return r;
 	h = get_le16(head);
@@ -35,10 +35,10 @@ static int load(struct sqfs *f, struct sqfs_slot *s, uint64_t block,
 		return error_at(e, ERR_CORRUPT, block,
 			"squashfs: metadata block of %zu bytes", n);
 	if (h & 0x8000) {
-		r = source_pread(f->src, s->data, n, block + 2, e);
+		r = source_pread(f->meta, s->data, n, block + 2, e);
 		got = n;
 	} else {
-		r = source_pread(f->src, packed, n, block + 2, e);
+		r = source_pread(f->meta, packed, n, block + 2, e);
 		if (!r)
 			r = unpack_block(f->unpack, packed, n, s->data,
 				SQFS_META, &got, e);
@@ -102,7 +102,7 @@ int sqfs_table_read(struct sqfs *f, uint64_t table, uint64_t index,
 
 	if (!u64_add(table, index / per * 8, &off))
 		return error_set(e, ERR_CORRUPT, "squashfs: table is outside");
-	r = source_pread(f->src, p, 8, off, e);
+	r = source_pread(f->meta, p, 8, off, e);
 	if (r)
 		return r;
 	at.block = get_le64(p);
