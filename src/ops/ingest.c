@@ -198,7 +198,8 @@ static int do_gap(struct ingest_worker *w, pieces *out, const struct piece *p,
 	buf = buf_room(&w->data, (size_t)p->len);
 	if (!buf)
 		return error_nomem(e);
-	r = source_pread(w->in->src, buf, (size_t)p->len, p->off, e);
+	r = ingest_read(w, (uint32_t)w->in->disk, buf, (size_t)p->len, p->off,
+		e);
 	if (!r)
 		r = ingest_digest(w, (uint32_t)w->in->disk, buf,
 			(size_t)p->len, p->off, e);
@@ -232,16 +233,48 @@ static int digest_extent(struct ingest_worker *w, const struct piece *p,
 	return 0;
 }
 
+/* Small pieces in a row are read at once: a system call costs as much as the
+ * copy of 8 KiB. */
+#define AHEAD_PIECE (64 * 1024)
+#define AHEAD_BYTES (256 * 1024)
+
+static bool read_small(const struct cut *c, const struct piece *p)
+{
+	return p->len <= AHEAD_PIECE &&
+	       (p->kind == PIECE_GAP ||
+		       (p->kind == PIECE_FILE &&
+			       c->files.items[c->items.items[p->item].file]
+					       .first_item == p->item));
+}
+
+/* Reads the run of small pieces that begins with the i-th; returns where it
+ * ends. */
+static size_t read_run(struct ingest_worker *w, const pieces *in, size_t i)
+{
+	uint64_t off = in->items[i].off;
+	size_t k = i, len = 0;
+
+	while (k < in->len && len < AHEAD_BYTES &&
+		read_small(w->in->cut, &in->items[k]))
+		len += (size_t)in->items[k++].len;
+	if (k > i + 1)
+		ingest_read_ahead(w, len, off);
+	return k > i ? k : i + 1;
+}
+
 static int do_job(struct ingest_worker *w, const pieces *in, pieces *out,
 	struct error *e)
 {
 	const struct cut *c = w->in->cut;
+	size_t run = 0; /* the end of what was read ahead */
 	int r = 0;
 
 	out->len = 0;
 	for (size_t i = 0; i < in->len && !r; i++) {
 		const struct piece *p = &in->items[i];
 
+		if (i >= run)
+			run = read_run(w, in, i);
 		if (p->kind == PIECE_GAP) {
 			r = do_gap(w, out, p, e);
 			continue;

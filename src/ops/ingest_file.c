@@ -52,6 +52,7 @@ void ingest_worker_release(struct ingest_worker *w)
 	buf_release(&w->data);
 	buf_release(&w->scratch);
 	buf_release(&w->held);
+	buf_release(&w->ahead);
 	digest_acc_release(&w->digest);
 	for (size_t i = 0; w->gains && i < w->in->args->ndisks; i++)
 		digest_acc_release(&w->gains[i]);
@@ -71,6 +72,28 @@ int ingest_digest(struct ingest_worker *w, uint32_t disk, const uint8_t *data,
 	if (disk != w->in->disk)
 		return 0;
 	return digest_acc_add(&w->digest, size, data, len, off, e);
+}
+
+int ingest_read(struct ingest_worker *w, uint32_t disk, void *buf, size_t len,
+	uint64_t off, struct error *e)
+{
+	if (disk != w->in->disk || off < w->ahead_off ||
+		!range_inside(off - w->ahead_off, len, w->ahead.len))
+		return source_pread(
+			w->in->args->disks[disk], buf, len, off, e);
+	memcpy(buf, w->ahead.data + (off - w->ahead_off), len);
+	return 0;
+}
+
+void ingest_read_ahead(struct ingest_worker *w, size_t len, uint64_t off)
+{
+	uint8_t *p;
+
+	buf_clear(&w->ahead);
+	p = buf_grow(&w->ahead, len);
+	if (!p || source_pread(w->in->src, p, len, off, NULL))
+		buf_clear(&w->ahead);
+	w->ahead_off = off;
 }
 
 /* First extent of a file that ends behind off. */
@@ -117,8 +140,7 @@ static int read_file(struct ingest_worker *w, const struct cut_file *f,
 		}
 		in = off - x->file_off;
 		n = u64_min(x->len - in, end - off);
-		r = source_pread(w->in->args->disks[x->disk], buf, (size_t)n,
-			x->disk_off + in, e);
+		r = ingest_read(w, x->disk, buf, (size_t)n, x->disk_off + in, e);
 		if (!r && digest)
 			r = ingest_digest(w, x->disk, buf, (size_t)n,
 				x->disk_off + in, e);

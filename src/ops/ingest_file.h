@@ -49,6 +49,9 @@ struct ingest_worker {
 	} waiting[WAITING_MAX];
 	size_t nwaiting;
 	struct buf held;
+	/* bytes of the swept disk that were read at once, for many pieces */
+	struct buf ahead;
+	uint64_t ahead_off;
 	struct digest_acc digest; /* of the swept disk */
 	struct digest_acc *gains; /* of a change: one a disk, else NULL */
 };
@@ -65,6 +68,13 @@ void ingest_worker_release(struct ingest_worker *w);
 /* Adds bytes of a disk to the digest that is being made. */
 int ingest_digest(struct ingest_worker *w, uint32_t disk, const uint8_t *data,
 	size_t len, uint64_t off, struct error *e);
+
+/* Reads bytes of a disk. */
+int ingest_read(struct ingest_worker *w, uint32_t disk, void *buf, size_t len,
+	uint64_t off, struct error *e);
+/* Reads bytes of the swept disk ahead of the ingest_read calls for parts of
+ * them. What fails is told by those. */
+void ingest_read_ahead(struct ingest_worker *w, size_t len, uint64_t off);
 
 /* Reads, hashes and stores a file by its extents. claimed: its bytes on the
  * swept disk count for the digest. A large one may be left to be chunked by
