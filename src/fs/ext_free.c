@@ -214,6 +214,10 @@ int ext_free_space(struct fs *fs, fs_range_fn fn, void *ctx, struct error *e)
 	if (x->unreplayed)
 		return error_set(e, ERR_UNSUPPORTED,
 			"changes wait in a journal that was not replayed");
+	/* Without a journal bitmaps and files reach the disk in any order. */
+	if (!(le16_get(x->g.super.state) & EXT_STATE_VALID))
+		return error_set(e, ERR_UNSUPPORTED,
+			"it was not unmounted, so what is free is not known");
 	if (x->g.super_blk || x->bad_groups)
 		return error_set(e, ERR_CORRUPT,
 			"the group descriptors are damaged");

@@ -47,6 +47,22 @@ for o in "" "-m rmapbt=1,reflink=1" "-b size=1024"; do
 	rm -f xfs.img; truncate -s 320M xfs.img; mkfs.xfs -q $o xfs.img >mkfs.err 2>&1 || fail "mkfs.xfs $o: $(cat mkfs.err)"
 	rw_mount xfs.img; fill; umount mnt; goes xfs.img xfs_repair -n
 done
+# keeps NAME WORDS: nothing of ext.img is discarded, which is said
+keeps() {
+	strata import ext.img -b "$1" --free-space discard --json >out.json || fail "$1: import"
+	[ "$(jq .discarded_bytes out.json)" = 0 ] || fail "$1: $(jq .discarded_bytes out.json) bytes are gone"
+	jq -e --arg w "$2" 'any(.findings[]; .detail | contains("its free space is kept") and contains($w))' out.json >/dev/null ||
+		fail "$1: $(jq -c .findings out.json)"
+	strata -q export "$1" -o back.raw; cmp ext.img back.raw || fail "$1: not the same"
+}
+# bitmaps that call free what a file has; no journal and not unmounted; a damaged file
+truncate -s 16M ext.img; mkfs.ext4 -q -F -b 1024 -O ^metadata_csum,^uninit_bg,^has_journal ext.img; rw_mount ext.img; fill; umount mnt; cp ext.img sound.img
+blk=$(debugfs -R "bmap /keep/k3 0" ext.img 2>/dev/null); g=$(((blk - 1) / 8192))
+n=$(dumpe2fs ext.img 2>/dev/null | sed -n "/^Group $g:/,/free blocks/ s/^ *\([0-9]*\) free blocks.*/\1/p")
+printf 'freeb %d\nset_bg %d free_blocks_count %d\n' $blk $g $((n + 1)) >cmds; debugfs -w -f cmds ext.img >/dev/null 2>&1
+keeps stale "files stand in what it calls free"
+cp sound.img ext.img; debugfs -w -R "set_super_value state 0" ext.img >/dev/null 2>&1; keeps dirty "it was not unmounted"
+cp sound.img ext.img; debugfs -w -R "sif /keep/k3 mode 0" ext.img >/dev/null 2>&1; keeps damaged "it is damaged"
 # version 4, which kernels mount no more: made on a disk that was full of something else
 rm -f xfs.img; yes DELETED-BYTES | head -c 100M >xfs.img; truncate -s 320M xfs.img
 printf 'none\n0 0\nd--755 0 0\nf ---644 0 0 keep/k1\nd d--755 0 0\nf ---600 0 0 keep/k2\n$\n$\n' >proto
