@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Containers that are known by their magic and not read: to take one for a
  * raw disk would store it and show nothing of what is in it. */
-#include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include "base/checked.h"
+#include "base/cleanup.h"
 #include "base/compiler.h"
+#include "base/limits.h"
 #include "disk/table.h"
 
 #define M(s) s, sizeof(s) - 1
 
 /* All at the first byte, of five or more where they are not letters. */
-static const struct {
+static const struct kind {
 	const char *magic;
 	size_t len;
 	const char *what, *advice;
@@ -49,44 +51,67 @@ static const struct {
 	{ M("\x02\x21\x4c\x18"), "a legacy lz4 file", "unpack it first" },
 	{ M("Bochs Virtual HD Image\0"), "a Bochs image of a kind other than "
 		"\"growing\"", "commit it to its base, with bximage" },
-	{ M("<?xml version='1.0' encoding='UTF-8'?>\n<Parallels_disk_image"),
-		"the description of a Parallels disk",
-		"name the .hds file beside it" },
-	{ M("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Parallels_disk_image"),
-		"the description of a Parallels disk",
-		"name the .hds file beside it" },
 };
 
-static int find(struct source *file)
+/* Text that describes a machine or a disk, somewhere near its start. */
+static const struct kind texts[] = {
+	{ M("<Parallels_disk_image"), "the description of a Parallels disk",
+		"name the .hds file beside it" },
+	{ M("<VirtualBox "), "the description of a VirtualBox machine",
+		"name its disks" },
+	{ M("<domain "), "the description of a libvirt machine",
+		"name its disks" },
+	{ M("virtualHW.version"), "the description of a VMware machine (VMX)",
+		"name its disks" },
+};
+
+#define TEXT_MAX (1 * MIB)
+#define TEXT_START (16 * KIB)
+
+static const struct kind *find_text(struct source *file)
 {
-	char b[96];
+	AUTO_FREE char *b = NULL;
+	size_t n = (size_t)u64_min(TEXT_START, file->size);
+
+	if (file->size > TEXT_MAX || !(b = calloc(1, n + 1)) ||
+		source_pread(file, b, n, 0, NULL) || memchr(b, 0, n))
+		return NULL;
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		if (strstr(b, texts[i].magic))
+			return &texts[i];
+	return NULL;
+}
+
+static const struct kind *find(struct source *file)
+{
+	char b[64];
 	size_t n = (size_t)u64_min(sizeof(b), file->size);
 
 	if (source_pread(file, b, n, 0, NULL))
-		return -1;
+		return NULL;
 	for (size_t i = 0; i < ARRAY_LEN(all); i++)
 		if (n >= all[i].len && !memcmp(b, all[i].magic, all[i].len))
-			return (int)i;
-	return -1;
+			return &all[i];
+	return find_text(file);
 }
 
 static enum disk_verdict foreign_probe(struct source *file)
 {
-	return find(file) >= 0 ? DISK_YES : DISK_NO;
+	return find(file) ? DISK_YES : DISK_NO;
 }
 
 static int foreign_open(const struct disk_open_args *args, struct source **out,
 	struct disk_info *info, struct error *e)
 {
-	int i = find(args->file);
+	const struct kind *k = find(args->file);
 
 	(void)out;
 	(void)info;
-	return i < 0 ? error_set(e, ERR_CORRUPT, "no format that is known")
-		     : error_set(e, ERR_UNSUPPORTED,
-			       "the file is %s, which is not read; %s (or, if "
-			       "it is the disk itself, name --format raw)",
-			       all[i].what, all[i].advice);
+	return k ? error_set(e, ERR_UNSUPPORTED,
+			   "the file is %s, which is not read; %s (or, if it "
+			   "is the disk itself, name --format raw)",
+			   k->what, k->advice)
+		 : error_set(e, ERR_CORRUPT, "no format that is known");
 }
 
 const struct disk_ops disk_foreign = {

@@ -102,9 +102,20 @@ for kind in vmdk-parent vmdk-FLAT vmdk-SPARSE vmdk-VMFS vmdk-inside vhd-W2ru vhd
 	done
 	rm in/x.$ext
 done
-# links in a folder that is allowed lead nowhere either
-for kind in vmdk-parent vmdk-FLAT vhd-W2ru vhdx-relative_path; do
-	for name in link folder/secret; do
+# escapes in an OVF lead nowhere else than the name that they stand for
+for name in ..%2fout%2fsecret %2e%2e/out/secret %2fetc%2fpasswd disks/..%2f..%2fout/secret file%3a%2f%2f/etc/passwd; do
+	python3 make.py ovf "$name" in/x.ovf; rc=0
+	strace -f -e trace=%file,%network,%process -o trace strata import -b x in/x.ovf >out.txt 2>err || rc=$?
+	[ $rc = 4 ] || fail "$name: exit $rc: $(cat err)"
+	! grep -E '"secret"|\.\./|"(/etc/)?passwd"|"out"|socket\(' trace || fail "$name: looked elsewhere"
+	n=$((n + 1))
+done
+rm in/x.ovf
+# links in a folder that is allowed lead nowhere either, nor where a parent is looked for that was moved
+ln -s ../out/secret in/l.vhd
+for kind in vmdk-parent vmdk-FLAT vhd-W2ru vhd-W2ku vhdx-relative_path vhdx-absolute_win32_path ovf; do
+	for name in link folder/secret 'C:\vms\l.vhd' /vms/l.vhd; do
+		case $kind:$name in ovf:[C/]* | *FLAT:[C/]*) continue ;; esac
 		python3 make.py $kind $name in/x; rc=0
 		strata import in/x -b x --allow-backing in >out.txt 2>err || rc=$?
 		[ $rc = 7 ] || [ $rc = 4 ] || fail "$kind, $name: exit $rc: $(cat err)"

@@ -8,8 +8,11 @@ rows = {"EWF image": b"EVF\t\r\n\xff\0\1", "Ex01": b"EVF2\r\n\x81\0", "AFF": b"A
         "RAR": b"Rar!\x1a\7\1\0", "WIM": b"MSWIM\0\0\0", "Android": b"\x3a\xff\x26\xed\1\0\0\0", "partclone": b"partclone-image0002", "ntfsclone": b"\0ntfsclone-image",
         "Acronis": b"\xce\x24\xb9\xa2\x20\0\0\0", "encrypted DMG": b"encrcdsa\0\0\0\2", "sparse image of macOS": b"sprs\0\0\0\3", "btrfs send": b"btrfs-stream\0\1\0\0\0",
         "legacy lz4": b"\x02\x21\x4c\x18", "Bochs": b"Bochs Virtual HD Image".ljust(32, b"\0") + b"Redolog".ljust(16, b"\0") + b"Undoable"}
+text = {"Parallels disk": "<?xml version='1.0' encoding='UTF-8'?>\n<Parallels_disk_image Version='1.0'>\n", "VirtualBox machine": '<?xml version="1.0"?>\n<!-- x -->\n<VirtualBox xmlns="x">\n',
+        "VMware machine": '.encoding = "UTF-8"\nconfig.version = "8"\nvirtualHW.version = "19"\n', "libvirt machine": "<domain type='kvm'>\n"}
+rows.update((k, v.encode()) for k, v in text.items())
 for i, (k, v) in enumerate(rows.items()):
-    open("f%02d" % i, "wb").write(v.ljust(70000, b"\0"))
+    open("f%02d" % i, "wb").write(v if k in text else v.ljust(70000, b"\0"))
     open("f%02d.want" % i, "w").write(k)
 P
 n=0
@@ -21,4 +24,4 @@ for f in f??; do
 	strata -L lib -q import $f --format raw -b raw; strata -L lib -q export raw -o out.raw; cmp out.raw $f
 	rm out.raw; n=$((n + 1))
 done
-[ $n = 16 ] || fail "only $n"
+[ $n = 20 ] || fail "only $n"
