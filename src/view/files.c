@@ -133,6 +133,8 @@ static int mount_one(struct view_files *v, int disk, const char *volume,
 				volume, *iv->fs ? iv->fs : "unknown");
 		return view_mount_add(v, "", i, "", true, e);
 	}
+	if (!strcmp(volume, "C") || !strcmp(volume, "c"))
+		return view_mount_windows(v, disk, e);
 	return error_set(e, ERR_NOTFOUND, "the image has no volume '%s'",
 		volume);
 }

@@ -648,3 +648,13 @@ int view_mount_all(struct view_files *v, int disk, struct error *e)
 	free(b.prefix);
 	return r;
 }
+
+int view_mount_windows(struct view_files *v, int disk, struct error *e)
+{
+	int r = view_mount_all(v, disk, e);
+
+	return r || is_windows(v)
+		       ? r
+		       : error_set(e, ERR_NOTFOUND,
+				 "the image has no volume 'C', and no Windows");
+}

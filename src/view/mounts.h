@@ -8,6 +8,9 @@
 /* Sets up v->mounts for the merged view of the volumes that begin on disk (-1:
  * of all). */
 int view_mount_all(struct view_files *v, int disk, struct error *e);
+/* The volume that Windows calls C: the one that it is installed on. NOTFOUND
+ * where there is none. */
+int view_mount_windows(struct view_files *v, int disk, struct error *e);
 /* Makes the part prefix of a volume the mount at path; NOTFOUND where there is
  * no such folder. With replace_root it becomes mounts[0]. */
 int view_mount_add(struct view_files *v, const char *path, size_t volume,

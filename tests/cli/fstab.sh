@@ -48,6 +48,9 @@ mounts "$(printf 'x /y z%%0a%.0s' $(seq 1500))/dev/sda2 /mnt auto" under
 { printf 'volume\tp1\tntfs\ta\t\t\t\t0\ndir\tRecovery\nfile\tx\ty\nup\nvolume\tp2\tntfs\tb\t\t\t\t0\ndir\tWINDOWS\ndir\tsystem32\nfile\tntdll.dll\tw\nup\nup\ndir\tÄrger\nfile\tÜbel\tu\nup\n'; } | image
 [ "$(strata cat i:/windows/System32/NTDLL.DLL)" = w ] || fail Windows
 [ "$(strata cat i:/äRGER/üBEL)" = u ] || fail "case of letters outside ASCII"
+[ "$(strata cat i:C:/windows/System32/NTDLL.DLL)" = w ] && [ "$(strata cat i:c:/WINDOWS/system32/ntdll.dll)" = w ] || fail "the letter of Windows' volume"
+expect_rc 3 strata ls i:D:/ 2>err
 strata show i:/windows/System32 | grep -qx 'path:   /WINDOWS/system32' || fail "the name as it is"
 printf 'volume\tdata\text4\ta\t\t\t\t0\nfile\tonly\tfile\n' | image; [ "$(strata ls i:)" = only ] || fail "no system"
+expect_rc 3 strata ls i:C:/ 2>err; grep -q "no Windows" err || fail "C without Windows: $(cat err)"
 expect_rc 3 strata cat i:/ONLY 2>err
