@@ -21,7 +21,7 @@ blocks() { # NAME IMAGE OTHER
 for kind in fat exfat ntfs iso9660 squashfs erofs udf; do
 	: >before
 	for f in "$TOP"/fuzz/corpus/$kind/*; do
-		if [ "$(head -c 5 "$f")" = SIMG1 ]; then simg.py unpack "$f" image; else cp "$f" image; fi
+		if head -c 5 "$f" | grep -q SIMG1; then simg.py unpack "$f" image; else cp "$f" image; fi
 		[ "$(stat -c %s image)" -le $((1 << 30)) ] || continue
 		[ -s before ] || cp --sparse=always image before
 		blocks "$kind/${f##*/}" image before

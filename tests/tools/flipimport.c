@@ -305,7 +305,7 @@ static void damage(struct source *base, struct source *other,
 
 			if (at->items[i] < from ||
 				!range_inside(at->items[i], SECTOR,
-					other->size))
+					u64_min(base->size, other->size)))
 				continue;
 			check("read", source_pread(other, b, SECTOR,
 					      at->items[i], &err));

@@ -193,7 +193,7 @@ def iso():
 
 def ntfs3g(img, opts):
     os.makedirs("m", exist_ok=True)
-    p = subprocess.Popen(["ntfs-3g", "-o", "no_detach,noatime,streams_interface=xattr" + opts, img, "m"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=env)
+    p = subprocess.Popen(["ntfs-3g", "-o", "no_detach,noatime,streams_interface=xattr" + opts, img, "m"], stdout=open("ntfs-3g.log", "wb"), stderr=subprocess.STDOUT, env=env)
     for _ in range(200):
         if os.path.ismount("m"):
             return p
