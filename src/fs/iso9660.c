@@ -35,7 +35,7 @@ enum {
 };
 
 struct descriptors {
-	bool primary, joliet;
+	bool primary, joliet, high_sierra;
 	uint8_t pvd[ISO_SECTOR], svd[ISO_SECTOR];
 	uint64_t boot_catalog; /* block, 0 = none */
 	uint64_t session;      /* sector where it begins */
@@ -48,6 +48,20 @@ static bool joliet_escape(const uint8_t *vd)
 
 	return s[0] == '%' && s[1] == '/' &&
 	       (s[2] == '@' || s[2] == 'C' || s[2] == 'E');
+}
+
+/* The High Sierra form, which came before: all of it stands eight bytes further
+ * on, but for some fields behind the block size. Made into the later one, without
+ * times. No specification at hand: Linux, fs/isofs. */
+static bool high_sierra(const uint8_t *vd, uint8_t *out)
+{
+	if (vd[8] != VD_PRIMARY || memcmp(vd + 9, "CDROM", 5) != 0)
+		return false;
+	memset(out, 0, ISO_SECTOR);
+	memcpy(out, vd + 8, 132); /* to the block size */
+	memcpy(out + 1, "CD001", 5);
+	memcpy(out + PVD_ROOT, vd + 180, 34);
+	return true;
 }
 
 static int read_session(struct source *src, uint64_t session,
@@ -67,6 +81,10 @@ static int read_session(struct source *src, uint64_t session,
 		r = source_pread(src, vd, ISO_SECTOR, off, e);
 		if (r)
 			return r;
+		if (!i && !session && high_sierra(vd, d->pvd)) {
+			d->primary = d->high_sierra = true;
+			break;
+		}
 		if (memcmp(vd + 1, "CD001", 5) != 0 || vd[0] == VD_END)
 			break;
 		if (vd[0] == VD_PRIMARY && !d->primary) {
@@ -316,7 +334,9 @@ static int iso_open(const struct fs_open_args *args, struct fs **out,
 			"iso9660: the last of %u sessions, at sector %" PRIu64,
 			d.sessions, d.session);
 	f->fs.root = root_offset(f, d.pvd);
-	r = iso_rock_detect(f, f->fs.root, e);
+	f->high_sierra = d.high_sierra;
+	if (!f->high_sierra)
+		r = iso_rock_detect(f, f->fs.root, e);
 	if (r && r != ERR_CORRUPT && r != ERR_RANGE)
 		return r;
 	if (!f->rock && d.joliet) {

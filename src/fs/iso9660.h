@@ -105,6 +105,7 @@ struct iso {
 	const struct finding_sink *findings;
 	uint32_t block_size;
 	bool rock, joliet;
+	bool high_sierra; /* what there was before: flags before the date's end */
 	uint8_t susp_skip;
 	bool has_file;
 	struct iso_file file; /* the one asked for last */

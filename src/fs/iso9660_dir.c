@@ -38,6 +38,10 @@ int iso_record_read(struct iso *f, uint64_t off, uint8_t rec[255],
 		return error_at(e, ERR_CORRUPT, off,
 			"iso9660: no directory record here");
 	memset(rec + rec[0], 0, (size_t)255 - rec[0]);
+	if (f->high_sierra) { /* its date has no zone */
+		rec[25] = rec[24];
+		rec[24] = 0;
+	}
 	return 0;
 }
 

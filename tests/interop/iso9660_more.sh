@@ -98,4 +98,44 @@ for how in "genisoimage -quiet -hfs -R" "genisoimage -quiet -hfs -part -R" "xorr
 	strata -L lib import h.iso -b h --verify >/dev/null 2>&1 || fail "$how: import"
 	[ "$(strata -L lib cat 'h:/Long name with spaces.txt')" = x ] || fail "$how: cat"
 done
+
+# --- High Sierra, which came before ISO 9660: the same files (Linux 6.1 lists what is made here so, too) ---
+mkdir -p hs/sub/deep; seq 2000 >hs/a.txt; echo b >hs/noext; : >hs/sub/deep/e; for i in $(seq 80); do echo "$i" >"hs/sub/f$i.bin"; done
+genisoimage -quiet -V 'HIGH SIERRA' -o i hs 2>/dev/null
+python3 - <<'E'
+import struct
+b = bytearray(open("i", "rb").read())
+old = bytes(b[32768:34816])
+def flags(r):
+    b[r + 24], b[r + 25] = b[r + 25], 0
+todo, seen = [struct.unpack_from("<I", old, 158)[0]], set()
+while todo:
+    x = todo.pop()
+    if x in seen:
+        continue
+    seen.add(x)
+    at, end = x * 2048, x * 2048 + struct.unpack_from("<I", b, x * 2048 + 10)[0]
+    while at < end:
+        if not b[at]:
+            at = (at // 2048 + 1) * 2048
+            continue
+        if b[at + 25] & 2:
+            todo.append(struct.unpack_from("<I", b, at + 2)[0])
+        flags(at)
+        at += b[at]
+new = bytearray(2048)
+new[8:15] = b"\1CDROM\1"
+new[16:80] = old[8:72]      # system, volume
+new[88:96] = old[80:88]     # size
+new[128:148] = old[120:140] # set, sequence, block, path table
+new[180:214] = old[156:190]
+new[204], new[205] = new[205], 0
+b[32768:34816] = new
+b[34816:36864] = b"\0" * 8 + b"\xffCDROM\1" + bytes(2033)
+open("hs.img", "wb").write(b)
+E
+fsdump i >iso.dump 2>&1; fsdump hs.img >hs.dump 2>err && [ ! -s err ] || fail "High Sierra: $(cat err)"
+[ "$(grep -vc '^#' hs.dump)" = 86 ] && same_tree iso.dump hs.dump
+[ "$(sed -n '1s/ size.*//p' hs.dump)" = "# iso9660 uuid  label HIGH SIERRA" ] && [ "$(blkid -p -s LABEL -o value hs.img)" = "HIGH SIERRA" ] || fail "High Sierra: $(head -1 hs.dump)"
+strata -L lib -q import hs.img -b hs --verify && [ "$(strata -L lib cat hs:/sub/f77.bin)" = 77 ] || fail "High Sierra: cat"
 echo "$(wc -l <want) attributes"
