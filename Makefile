@@ -71,11 +71,18 @@ bench:
 	@bench/fs.py $(BENCH_FS_ARGS)
 	@bench/serve.py $(BENCH_SERVE_ARGS)
 
+# The nbdkit plugin goes where nbdkit looks, or where that may not be written to, below PREFIX, where strata looks.
 install: all
-	@$(MESON) configure $(BUILD) -Dprefix=$(PREFIX) && ninja -C $(BUILD) >/dev/null
+	@d=$$(nbdkit --dump-config 2>/dev/null | sed -n 's/^plugindir=//p'); \
+	if [ -z "$(DESTDIR)" ] && [ -n "$$d" ] && ! [ -w "$$d" ]; then d=$(PREFIX)/lib/nbdkit/plugins; else d=; fi; \
+	$(MESON) configure $(BUILD) -Dprefix=$(PREFIX) -Dnbdkit_plugindir=$$d && ninja -C $(BUILD) >/dev/null
 	@DESTDIR=$(DESTDIR) $(MESON) install -C $(BUILD) --no-rebuild
+
+# What the last install of this build folder put there (with the same DESTDIR).
+uninstall:
+	@tools/uninstall $(BUILD)
 
 clean:
 	rm -rf $(BUILD) build-asan build-clang build-fuzz build-tsan
 
-.PHONY: all demo check builds asan clang check-slow check-boot fuzz tsan bench install clean
+.PHONY: all demo check builds asan clang check-slow check-boot fuzz tsan bench install uninstall clean

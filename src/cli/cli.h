@@ -25,12 +25,13 @@ enum {
 
 /* What completes an operand or an option's argument. */
 enum complete { COMPLETE_NONE, COMPLETE_FILE, COMPLETE_REV, COMPLETE_BRANCH,
-	COMPLETE_TAG, COMPLETE_COMMAND, COMPLETE_FORMAT };
+	COMPLETE_TAG, COMPLETE_COMMAND, COMPLETE_FORMAT,
+	COMPLETE_INSTANCE };
 
 struct cli_option {
 	char letter;	  /* 0: none */
 	const char *name; /* without "--" */
-	const char *arg;  /* name of the argument, NULL: a flag */
+	const char *arg;  /* its name, or "A|B|C"; NULL: a flag */
 	const char *help; /* one line */
 	enum complete complete;
 };

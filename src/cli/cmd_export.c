@@ -10,7 +10,7 @@ static const struct cli_option options[] = {
 		COMPLETE_FORMAT },
 	{ 0, "disk", "N", "which disk of an image with several (an OVA takes all)", 0 },
 	{ 0, "compress", NULL, "compress, where the format can", 0 },
-	{ 0, "compression", "METHOD", "zstd or zlib, for qcow2", 0 },
+	{ 0, "compression", "zstd|zlib", "for qcow2", 0 },
 	{ 0, NULL, NULL, NULL, 0 },
 };
 

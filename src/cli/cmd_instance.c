@@ -245,6 +245,6 @@ const struct command cmd_instance = {
 		    "[-f]",
 	.summary = "copy-on-write disks over a version that stays",
 	.options = options,
-	.operands = COMPLETE_REV,
+	.operands = COMPLETE_INSTANCE,
 	.run = run,
 };

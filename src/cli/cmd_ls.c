@@ -8,6 +8,7 @@ static const struct cli_option options[] = {
 	{ 'l', "long", NULL, "mode, links, owner, size, time", 0 },
 	{ 'R', "recursive", NULL, "folders in folders too", 0 },
 	{ 'h', "human-readable", NULL, "with -l: sizes as 1.5K, 23M", 0 },
+	{ 'p', "slash", NULL, "a '/' behind folders", 0 },
 	{ 'a', "all", NULL, "as always: names that begin with a dot, too", 0 },
 	{ '1', "one", NULL, "as always: a name a line", 0 },
 	{ 'd', "directory", NULL, "the folder itself, not what is in it", 0 },
@@ -17,7 +18,7 @@ static const struct cli_option options[] = {
 struct ls {
 	struct cli *c;
 	struct json json;
-	bool all, details, human;
+	bool all, details, human, slash;
 	bool hashed; /* ids are hashes */
 };
 
@@ -114,6 +115,8 @@ static void put(struct ls *ls, const char *name, const struct entry *x)
 	cli_put_name(stdout, name, strlen(name));
 	if (*on)
 		fputs("\033[0m", stdout);
+	if (ls->slash && x->type == ENTRY_DIR)
+		putchar_unlocked('/');
 	if (ls->details && x->type == ENTRY_SYMLINK) {
 		fputs(" -> ", stdout);
 		cli_put_name(stdout, x->target.data, x->target.len);
@@ -147,7 +150,8 @@ static int run(struct cli *c)
 	struct ls ls = { .c = c,
 		.all = cli_flag(c, "recursive"),
 		.details = cli_flag(c, "long"),
-		.human = cli_flag(c, "human-readable") };
+		.human = cli_flag(c, "human-readable"),
+		.slash = cli_flag(c, "slash") };
 	struct view_visitor v = { .enter = on_enter, .entry = on_entry,
 		.ctx = &ls };
 	bool self = cli_flag(c, "directory");
@@ -187,7 +191,7 @@ static int run(struct cli *c)
 
 const struct command cmd_ls = {
 	.name = "ls",
-	.synopsis = "REV|IMAGE[:PATH] [-l] [-h] [-R] [-d] [-z] [--json]",
+	.synopsis = "REV|IMAGE[:PATH] [-l] [-h] [-p] [-R] [-d] [-z] [--json]",
 	.summary = "list files of an image",
 	.options = options,
 	.operands = COMPLETE_REV,

@@ -23,6 +23,7 @@
 /* How long nbdkit may take until it listens. */
 #define START_SECONDS 30
 #define BUILT_PLUGIN "src/serve/nbdkit-strata-plugin.so"
+#define USERS_PLUGIN "../lib/nbdkit/plugins/nbdkit-strata-plugin.so"
 
 static void nap(void)
 {
@@ -35,7 +36,8 @@ static bool cancelled(const atomic_bool *c)
 }
 
 /* The plugin: $STRATA_NBDKIT_PLUGIN, the one of the build tree that this
- * program is in, else the one that nbdkit finds. */
+ * program is in, the one below the prefix that it is installed in, else the one
+ * that nbdkit finds. */
 static char *find_plugin(void)
 {
 	const char *env = getenv("STRATA_NBDKIT_PLUGIN");
@@ -53,6 +55,10 @@ static char *find_plugin(void)
 		if (slash)
 			*slash = 0;
 		buf_printf(&b, "%s/" BUILT_PLUGIN, exe);
+		if (!access(buf_str(&b), R_OK))
+			return buf_steal(&b);
+		buf_clear(&b);
+		buf_printf(&b, "%s/" USERS_PLUGIN, exe);
 		if (!access(buf_str(&b), R_OK))
 			return buf_steal(&b);
 	}

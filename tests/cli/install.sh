@@ -7,7 +7,10 @@ need meson ninja pkg-config gcc nm sfdisk mkfs.ext4 mkfs.vfat mcopy
 grep -q fsanitize "$BUILD/build.ninja" && skip "not for a build with sanitizers"
 so=$BUILD/src/api/libstrata.so
 [ -e "$so" ] || fail "no shared library"
+# (the logs of a real install stay, for "make uninstall")
+mkdir -p real fake/meson-logs; for f in install-log install-completion; do mv "$BUILD/meson-logs/$f.txt" real/ 2>/dev/null || true; done
 DESTDIR=$T/dest meson install -C "$BUILD" --no-rebuild >log 2>&1 || { cat log; fail "meson install"; }
+mv "$BUILD"/meson-logs/install-*.txt fake/meson-logs/; mv real/* "$BUILD/meson-logs/" 2>/dev/null || true
 pc=$(find dest -name strata.pc); [ -n "$pc" ] || fail "no strata.pc"
 prefix=$T/dest$(sed -n 's/^prefix=//p' "$pc")
 export PKG_CONFIG_PATH=${pc%/*} PKG_CONFIG_SYSROOT_DIR=$T/dest
@@ -48,8 +51,17 @@ gcc "$TOP/examples/list.c" -I"$prefix/include" "$lib/libstrata.a" $(sed -n 's/^L
 	-o list-static || fail "static linking"
 ! ldd list-static | grep -q libstrata || fail "list-static uses the shared library"
 ./list-static lib example~1:/etc | grep -q os-release
+# without a way into nbdkit's folder the plugin goes below the prefix, and is found there
+mkdir users; cp -r "$prefix/bin" users/; mkdir -p users/lib/nbdkit/plugins
+if [ -e "$BUILD/src/serve/nbdkit-strata-plugin.so" ]; then
+	cp "$BUILD/src/serve/nbdkit-strata-plugin.so" users/lib/nbdkit/plugins/
+	LD_LIBRARY_PATH=$lib users/bin/strata -L lib nbd example -- nbdinfo --size '{}' >out || fail "the plugin below the prefix"
+fi
 # manual pages and completion
 [ -e "$prefix/share/man/man1/strata.1" ] || [ -e "$prefix/share/man/man1/strata.1.gz" ] || fail "no manual page"
 for f in bash-completion/completions/strata zsh/site-functions/_strata fish/vendor_completions.d/strata.fish; do
 	[ -s "$prefix/share/$f" ] || fail "no $f"
 done
+# and away again
+"$TOP/tools/uninstall" fake >/dev/null; left=$(find dest ! -type d); [ -z "$left" ] || fail "left by uninstall: $left"
+[ ! -e "$prefix/share/doc/strata" ] || fail "an empty folder is left"

@@ -47,3 +47,20 @@ for c in $commands; do
 	for f in c.bash c.zsh c.fish; do grep -q -e "$c" $f || fail "$f does not know $c"; done
 done
 expect_rc 2 strata completion tcsh 2>/dev/null
+# what it completes: options' values, names and files of the library that -L names; none is expanded by the shell
+export STRATA_LIBRARY=$T/lib; strata -q init lib; "$TOP/tools/mkimage" --small d.raw 2>/dev/null; strata -q import d.raw -b web; strata branch '$(touch${IFS}pwned)' web; strata tag v1 web
+mkdir other; strata -q init other/lib; strata -q -L other/lib import d.raw -b else
+complete() { # WORD...: as readline calls it, ':' and '=' being words
+	bash -c '. ./c.bash; COMP_LINE="$*"; COMP_LINE=${COMP_LINE// : /:}; COMP_LINE=${COMP_LINE// : /:}; COMP_POINT=${#COMP_LINE}; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _strata; echo "${COMPREPLY[@]}"' sh "$@"
+}
+completes() { local want=$1 got; shift; got=$(complete "$@"); [ "$got" = "$want" ] || fail "$*: '$got', not '$want'"; }
+completes web strata log w; completes v1 strata tag -d ''; completes '\$\(touch\$\{IFS\}pwned\)' strata branch -d '$'; [ ! -e pwned ] || fail "a branch's name was run"
+completes /etc/ strata ls web : /e; completes /etc/motd strata cat web : /etc/mo; completes /EFI/BOOT/ strata ls web : p1 : /EFI/; completes else strata -L other/lib log e; completes else strata -L other/lib show e
+completes "keep discard" strata import --free-space ''; completes json strata --progress = j; completes always strata log --color al; completes rm strata instance r; completes --oneline strata log --on; completes import strata -q imp
+strata ls -p web:/ | grep -qx etc/ || fail "ls -p"
+if command -v fish >/dev/null; then
+	export HOME=$T
+	for l in "strata log w=web" "strata ls web:/et=web:/etc/" "strata import --free-space di=discard" "strata instance cr=create" "strata log --onel=--oneline"; do
+		fish -c "source c.fish; complete -C '${l%=*}'" | cut -f1 >got; grep -qxF -e "${l##*=}" got || fail "fish: $l: $(cat got)"
+	done
+fi

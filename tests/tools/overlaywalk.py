@@ -79,10 +79,11 @@ def work(f, cluster, snapshots, v3):
     write(f, r.randrange(1, 30), cluster)
     for _ in range(r.randrange(3)):
         what = r.choice(("snapshot", "bitmap", "resize", "nothing"))
+        # (qemu has its limits for these)
         if what == "snapshot" and snapshots:
-            run("qemu-img", "snapshot", "-c", "s%d" % r.randrange(10**6), f)
+            subprocess.run(["qemu-img", "snapshot", "-c", "s%d" % r.randrange(10**6), f], stderr=subprocess.DEVNULL)
         elif what == "bitmap" and v3:
-            run("qemu-img", "bitmap", "--add", "--enable", f, "b%d" % r.randrange(10**6))
+            subprocess.run(["qemu-img", "bitmap", "--add", "--enable", f, "b%d" % r.randrange(10**6)], stderr=subprocess.DEVNULL)
         elif what == "resize":
             n = max(MiB, size_of(f) + r.choice((-1, 1)) * r.randrange(1, 6 * 2048) * 512)
             # (refused with some snapshots and bitmaps)
@@ -124,7 +125,7 @@ for i in range(rounds):
         c = os.path.dirname(f) + "/copy.qcow2"
         run("cp", f, c)
         work(c, *kind)
-        run("strata", "-q", "commit", c, "-b", branch + "c", *(["--base", branch] if r.random() < 0 else []))
+        run("strata", "-q", "commit", c, "-b", branch + "c")
         check(branch + "c", c)
     if r.random() < 0.4:  # an overlay over the overlay, whose base is a commit's disk, too, or has to be read whole
         t = os.path.dirname(f) + "/top.qcow2"
