@@ -50,6 +50,7 @@ static void btrfs_close(struct fs *fs)
 	vec_release(&b->subvols);
 	buf_release(&b->names);
 	free(b->decoded.data);
+	btrfs_codec_release(&b->codec);
 	btrfs_sums_release(&b->sums);
 	free(b->stubs.slots);
 	free(b);

@@ -151,6 +151,11 @@ struct btrfs {
 		uint64_t disk, ram;
 		uint8_t *data;
 	} decoded;
+	/* Made when first needed: making one costs more than a small extent. */
+	struct btrfs_codec {
+		struct ZSTD_DCtx_s *zstd;
+		struct inflater *inflate;
+	} codec;
 	struct btrfs_sums sums;
 };
 
@@ -334,8 +339,10 @@ int btrfs_subvolumes(struct fs *fs, fs_subvolume_fn fn, void *ctx,
 
 /* Decodes a whole extent of out_len bytes; what the input does not give is
  * zeros. CORRUPT, UNSUPPORTED (method), NOMEM. */
-int btrfs_decode(uint8_t method, uint32_t sectorsize, const uint8_t *in,
-	size_t in_len, uint8_t *out, size_t out_len, struct error *e);
+int btrfs_decode(struct btrfs_codec *c, uint8_t method, uint32_t sectorsize,
+	const uint8_t *in, size_t in_len, uint8_t *out, size_t out_len,
+	struct error *e);
+void btrfs_codec_release(struct btrfs_codec *c);
 
 /* --- btrfs_file.c --- */
 

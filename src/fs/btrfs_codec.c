@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* btrfs: decoding of compressed extents. */
-#define ZSTD_STATIC_LINKING_ONLY
 #include "fs/btrfs.h"
 
 #include <zstd.h>
@@ -9,31 +8,37 @@
 #include "codec/inflate.h"
 #include "codec/lzo.h"
 
-static int decode_zlib(const uint8_t *in, size_t in_len, uint8_t *out,
-	size_t out_len, size_t *got, struct error *e)
+void btrfs_codec_release(struct btrfs_codec *c)
 {
-	AUTO_INFLATER x = NULL;
-	int r = inflater_new(&x, e);
+	ZSTD_freeDCtx(c->zstd);
+	inflater_free(c->inflate);
+}
+
+static int decode_zlib(struct btrfs_codec *c, const uint8_t *in, size_t in_len,
+	uint8_t *out, size_t out_len, size_t *got, struct error *e)
+{
+	int r = c->inflate ? 0 : inflater_new(&c->inflate, e);
 
 	if (r)
 		return r;
 	/* All that is wanted may be there though the end is not. */
-	return inflate_block(x, INFLATE_ZLIB, in, in_len, out, out_len, got,
+	return inflate_block(c->inflate, INFLATE_ZLIB, in, in_len, out, out_len, got,
 		       NULL) != INFLATE_BAD || *got == out_len
 		       ? 0
 		       : error_set(e, ERR_CORRUPT, "btrfs: bad zlib data");
 }
 
-static int decode_zstd(const uint8_t *in, size_t in_len, uint8_t *out,
-	size_t out_len, size_t *got, struct error *e)
+static int decode_zstd(struct btrfs_codec *c, const uint8_t *in, size_t in_len,
+	uint8_t *out, size_t out_len, size_t *got, struct error *e)
 {
-	ZSTD_DCtx *d = ZSTD_createDCtx();
+	ZSTD_DCtx *d = c->zstd;
 	ZSTD_inBuffer i = { in, in_len, 0 };
 	ZSTD_outBuffer o = { out, out_len, 0 };
 	int code = 0;
 
-	if (!d)
+	if (!d && !(d = c->zstd = ZSTD_createDCtx()))
 		return error_nomem(e);
+	ZSTD_DCtx_reset(d, ZSTD_reset_session_only);
 	/* btrfs writes windows of at most 128 KiB; with some margin */
 	ZSTD_DCtx_setParameter(d, ZSTD_d_windowLogMax, 20);
 	for (;;) {
@@ -56,7 +61,6 @@ static int decode_zstd(const uint8_t *in, size_t in_len, uint8_t *out,
 		}
 	}
 	*got = o.pos;
-	ZSTD_freeDCtx(d);
 	return code;
 }
 
@@ -101,8 +105,8 @@ static int decode_lzo(uint32_t sector, const uint8_t *in, size_t in_len,
 	return 0;
 }
 
-int btrfs_decode(uint8_t method, uint32_t sectorsize, const uint8_t *in,
-	size_t in_len, uint8_t *out, size_t out_len, struct error *e)
+int btrfs_decode(struct btrfs_codec *c, uint8_t method, uint32_t sectorsize,
+	const uint8_t *in, size_t in_len, uint8_t *out, size_t out_len, struct error *e)
 {
 	size_t got = 0;
 	int rc;
@@ -114,13 +118,13 @@ int btrfs_decode(uint8_t method, uint32_t sectorsize, const uint8_t *in,
 		rc = 0;
 		break;
 	case BTRFS_COMPRESS_ZLIB:
-		rc = decode_zlib(in, in_len, out, out_len, &got, e);
+		rc = decode_zlib(c, in, in_len, out, out_len, &got, e);
 		break;
 	case BTRFS_COMPRESS_LZO:
 		rc = decode_lzo(sectorsize, in, in_len, out, out_len, &got, e);
 		break;
 	case BTRFS_COMPRESS_ZSTD:
-		rc = decode_zstd(in, in_len, out, out_len, &got, e);
+		rc = decode_zstd(c, in, in_len, out, out_len, &got, e);
 		break;
 	default:
 		return error_set(e, ERR_UNSUPPORTED,

@@ -304,7 +304,7 @@ static int decoded_get(struct btrfs *b, const struct fext *f, struct error *e)
 				"address %" PRIu64 " does not match its "
 				"checksum", f->disk + bad);
 		if (!rc)
-			rc = btrfs_decode(f->compression, b->sb.sectorsize, raw,
+			rc = btrfs_decode(&b->codec, f->compression, b->sb.sectorsize, raw,
 				(size_t)f->disk_len, out, (size_t)f->ram, e);
 		if (!rc)
 			break;
@@ -329,7 +329,7 @@ static int fext_read(struct btrfs *b, const struct fext *f, uint8_t *buf,
 
 		if (!out)
 			return error_nomem(e);
-		rc = btrfs_decode(f->compression, b->sb.sectorsize, f->data,
+		rc = btrfs_decode(&b->codec, f->compression, b->sb.sectorsize, f->data,
 			f->data_len, out, (size_t)f->ram, e);
 		if (!rc)
 			memcpy(buf, out + at, len);

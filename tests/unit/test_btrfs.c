@@ -144,25 +144,27 @@ static void test_map(void **state)
 
 static void test_decode(void **state)
 {
+	struct btrfs_codec c = { 0 };
 	uint8_t out[64];
 	struct error e;
 
 	(void)state;
 	memset(out, 0xee, sizeof(out));
-	assert_int_equal(btrfs_decode(BTRFS_COMPRESS_NONE, 4096,
+	assert_int_equal(btrfs_decode(&c, BTRFS_COMPRESS_NONE, 4096,
 				 (const uint8_t *)"ab", 2, out, 4, &e),
 		0);
 	assert_memory_equal(out, "ab\0\0\xee", 5);
 	for (uint8_t m = BTRFS_COMPRESS_ZLIB; m <= BTRFS_COMPRESS_ZSTD; m++) {
-		assert_int_equal(btrfs_decode(m, 4096, out, 0, out, 4, &e),
+		assert_int_equal(btrfs_decode(&c, m, 4096, out, 0, out, 4, &e),
 			ERR_CORRUPT);
 		assert_int_equal(
-			btrfs_decode(m, 4096, (const uint8_t *)"\1\2\3\4\5", 5,
+			btrfs_decode(&c, m, 4096, (const uint8_t *)"\1\2\3\4\5", 5,
 				out, 4, &e),
 			ERR_CORRUPT);
 	}
-	assert_int_equal(btrfs_decode(4, 4096, out, 1, out, 4, &e),
+	assert_int_equal(btrfs_decode(&c, 4, 4096, out, 1, out, 4, &e),
 		ERR_UNSUPPORTED);
+	btrfs_codec_release(&c);
 }
 
 int main(void)
