@@ -139,7 +139,7 @@ int qcow2_write_plain(struct qcow2_layout *y, struct error *e)
 		.emit = plain_emit,
 		.drop = plain_drop,
 		.ctx = &w,
-		.depth = 4,
+		.depth = 12,
 	};
 
 	return pipeline_run(&p, e);
