@@ -90,6 +90,10 @@
  * 20 bytes of a cluster of 64 KiB at best, with 8 in the table. */
 #define LIMIT_CONTAINER_FREE (16 * GIB)
 #define LIMIT_CONTAINER_FACTOR 4000
+/* The same where the container stores its clusters as they are: what is read
+ * several times, for a survey and for its files. */
+#define LIMIT_PLAIN_FREE (1 * GIB)
+#define LIMIT_PLAIN_FACTOR 64
 /* DMG: bytes of the property list, of one table in it, runs of all tables (one
  * stands for 256 KiB or more: 256 GiB and up), bytes of a packed run (hdiutil
  * makes 1 MiB at most; eight are kept). */

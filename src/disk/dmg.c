@@ -51,6 +51,7 @@ struct tables {
 	struct dmg *d;
 	uint64_t file_size, data, end; /* of the data fork; of the disk */
 	bool zlib, bzip2, lzma;
+	uint64_t stored; /* bytes that the runs so far take in the file */
 };
 
 static enum disk_verdict dmg_probe(struct source *file)
@@ -134,6 +135,13 @@ static int one_run(struct tables *t, const uint8_t *p, uint64_t first,
 		return error_set(e, ERR_CORRUPT,
 			"dmg: the run of sector %" PRIu64 " has %" PRIu64
 			" bytes of %" PRIu64, x.off / SECTOR, src_len, len);
+	/* No tool lets runs share bytes, and to unpack the same ones over and
+	 * over is work without bound. */
+	t->stored = u64_add_sat(t->stored, x.kind == RUN_RAW ? len : src_len);
+	if (t->stored > t->file_size)
+		return error_set(e, ERR_CORRUPT,
+			"dmg: runs of more than the %" PRIu64 " bytes that the "
+			"file has", t->file_size);
 	if (x.kind != RUN_RAW && (len > LIMIT_DMG_RUN || src_len > LIMIT_DMG_RUN))
 		return error_set(e, ERR_LIMIT,
 			"dmg: the packed run of sector %" PRIu64 " has %" PRIu64

@@ -6,6 +6,7 @@
 #include "base/checked.h"
 #include "base/compiler.h"
 #include "base/endian.h"
+#include "base/limits.h"
 #include "disk/qemu.h"
 #include "disk/table.h"
 
@@ -29,6 +30,24 @@ static int open_as(const struct disk_open_args *a, const char *driver,
 	snprintf(info->detail, sizeof(info->detail), "%s, through qemu",
 		detail);
 	return qemu_open(a->file, driver, out, e);
+}
+
+/* The same for a format that stores clusters as they are, and whose holes qemu
+ * tells: a table that names the same cluster everywhere is no reason to read
+ * without end. */
+static int open_plain(const struct disk_open_args *a, const char *driver,
+	const char *detail, struct source **out, struct disk_info *info,
+	struct error *e)
+{
+	AUTO_SOURCE disk = NULL;
+	uint64_t max;
+	int r = open_as(a, driver, detail, &disk, info, e);
+
+	if (r)
+		return r;
+	if (!u64_mul(a->file->size, LIMIT_PLAIN_FACTOR, &max))
+		max = UINT64_MAX;
+	return source_budget(disk, u64_max(max, LIMIT_PLAIN_FREE), out, e);
 }
 
 static int has_backing(const char *what, struct error *e)
@@ -65,7 +84,7 @@ static int qed_open(const struct disk_open_args *a, struct source **out,
 	if (features & 2)
 		finding_report(a->findings, FINDING_DISK_DIRTY, 16,
 			"need check bit", "the image was not closed");
-	return open_as(a, "qed", "QEMU enhanced disk", out, info, e);
+	return open_plain(a, "qed", "QEMU enhanced disk", out, info, e);
 }
 
 /* --- qcow, version 1 --- */
@@ -105,7 +124,7 @@ static enum disk_verdict parallels_probe(struct source *file)
 static int parallels_open(const struct disk_open_args *a, struct source **out,
 	struct disk_info *info, struct error *e)
 {
-	return open_as(a, "parallels", "version 2", out, info, e);
+	return open_plain(a, "parallels", "version 2", out, info, e);
 }
 
 /* --- cloop --- */

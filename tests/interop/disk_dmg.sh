@@ -45,6 +45,10 @@ z, b, r = kinds.index(0x80000005), kinds.index(0x80000006), kinds.index(1)
 where = lambda i: struct.unpack_from(">Q", mish, 204 + 40 * i + 24)[0]
 def data(off, bytes_):
     d = bytearray(good); d[off:off + len(bytes_)] = bytes_; return bytes(d)
+def over(i): # one run again and again
+    e = mish[204 + 40 * i:244 + 40 * i]; n, = struct.unpack_from(">Q", e, 16); stored, = struct.unpack_from(">Q", e, 32)
+    k = len(good) // stored + 2 if stored else 2
+    return make(mish[:200] + struct.pack(">I", k) + b"".join(e[:8] + struct.pack(">Q", j * n) + e[16:] for j in range(k)))
 M = 1 << 64
 rows = [
     ("nothing", "ok", make()),
@@ -66,6 +70,7 @@ rows = [
     ("table's data", "corrupt", table(24, "Q", M - 1)),
     ("more runs than there are", "corrupt", table(200, "I", 0xffffffff)),
     ("unknown kind", "unsupported", table(0, "I", 0x80000009, z)),
+    ("the same bytes over and over", "corrupt", over(r)),
     ("ADC", "unsupported", table(0, "I", 0x80000004, z)),
     ("LZFSE", "unsupported", table(0, "I", 0x80000007, z)),
     ("zlib called bzip2", "read", table(0, "I", 0x80000006, z)),
