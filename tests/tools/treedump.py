@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""treedump.py DIR [--no-content] [--xattrs] [--no-nlink]: every entry below a mounted
-folder in the form of fsdump, as the kernel (or FUSE) shows it: the oracle."""
+"""treedump.py DIR [--no-content] [--xattrs] [--damaged]: every entry below a mounted
+folder in the form of fsdump, as the kernel (or FUSE) shows it: the oracle.
+--damaged: what it cannot read is left out."""
 import hashlib, os, stat, sys
 
 args = [a for a in sys.argv[1:] if not a.startswith("--")]
 content = "--no-content" not in sys.argv
 xattrs = "--xattrs" in sys.argv
+damaged = "--damaged" in sys.argv
 root = os.fsencode(args[0]).rstrip(b"/")
 rootdev = os.lstat(root).st_dev
 out = sys.stdout.buffer
@@ -24,6 +26,16 @@ def kind(m):
     return b"?"
 
 
+def soft(fn, *a):
+    try:
+        return fn(*a)
+    except OSError as e:
+        if not damaged:
+            raise
+        print("%s: %r" % (e.strerror, a[0]), file=sys.stderr)
+        return None
+
+
 def sha(path):
     h = hashlib.sha256()
     with open(path, "rb") as f:
@@ -38,7 +50,9 @@ def sha(path):
 todo = [root]
 while todo:
     p = todo.pop()
-    st = os.lstat(p)
+    st = soft(os.lstat, p)
+    if not st:
+        continue
     k = kind(st.st_mode)
     h = b"-"
     if k == b"f" and content:
@@ -53,7 +67,7 @@ while todo:
         k, stat.S_IMODE(st.st_mode), st.st_uid, st.st_gid, st.st_size if k in b"fl" else 0,
         ns // 10**9, ns % 10**9, 1 if k == b"d" else st.st_nlink, rdev[0], rdev[1], h, esc(rel))
     if k == b"l":
-        line += b" -> " + esc(os.readlink(p))
+        line += b" -> " + esc(soft(os.readlink, p) or b"unreadable")
     out.write(line + b"\n")
     if xattrs:
         try:
@@ -63,4 +77,4 @@ while todo:
         except OSError:
             pass
     if k == b"d":
-        todo.extend(os.path.join(p, n) for n in os.listdir(p))
+        todo.extend(os.path.join(p, n) for n in soft(os.listdir, p) or [])
