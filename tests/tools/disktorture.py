@@ -329,6 +329,8 @@ def make_chain():
         p, fmt, allow, _ = make_qcow2()
     elif k == 'vmdk':
         p, fmt, allow, _ = make_vmdk()
+        if os.path.exists('want.raw'): # with extents that qemu passes over
+            raise Slow
     else:
         p, fmt, allow, _ = make_other(k)
     info = run('qemu-img', 'info', '--output=json', '-f', fmt, p, ok=(0, 1), quiet=True)
