@@ -135,6 +135,8 @@ char *cli_size(uint64_t bytes, char out[32]);
 /* Bytes of a guest as they can be shown on a terminal: control characters and
  * what is not UTF-8 as \xHH. On a pipe bytes stay as they are. */
 void cli_put_name(FILE *f, const void *name, size_t len);
+/* The same for lines of text: tabs and backslashes stay. */
+void cli_put_text(FILE *f, const void *text, size_t len);
 /* The length of the character at p that a terminal can be shown; 0 where the
  * byte is none: not UTF-8, or a control character. */
 size_t cli_printable(const void *p, size_t n);

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "cli/commands.h"
 #include "cli/diff_private.h"
 #include "cli/target.h"
@@ -25,8 +26,6 @@ static const struct cli_option options[] = {
 
 static void put_path(const struct diff *d, const char *path)
 {
-	if (!*path)
-		path = ".";
 	if (d->c->null)
 		fwrite(path, 1, strlen(path), stdout);
 	else
@@ -55,11 +54,11 @@ static int put_text(struct diff *d, const struct diff_change *ch)
 			put_path(d, ch->old_path);
 		}
 		putchar_unlocked(sep);
-		put_path(d, ch->path);
+		put_path(d, diff_name(d, 1, ch->path));
 		if (*on)
 			fputs("\033[0m", stdout);
 	} else {
-		put_path(d, ch->path);
+		put_path(d, diff_name(d, 1, ch->path));
 	}
 	putchar_unlocked(end);
 	return ferror(stdout) ? ERR_IO : 0;
@@ -79,7 +78,7 @@ static void put_entry(struct json *j, const char *key, const struct entry *x)
 static void put_json(struct diff *d, const struct diff_change *ch)
 {
 	struct json *j = &d->json;
-	const char *path = *ch->path ? ch->path : ".";
+	const char *path = diff_name(d, 1, ch->path);
 	char status[2] = { (char)ch->status, 0 };
 
 	json_object(j, NULL);
@@ -147,6 +146,7 @@ static int make_side(struct diff *d, int i, struct diff_side *out)
 		.mounts = d->mounts[i].items,
 		.nmounts = d->mounts[i].len,
 		.resolve = s->is_file ? resolve : NULL };
+	d->own[i] = s->node.x.type == ENTRY_DIR ? "." : out->path + 1;
 	if (!strcmp(out->path, "/"))
 		out->path = "";
 	return 0;
@@ -247,7 +247,16 @@ static int tell(struct diff *d, struct diff_result *res)
 	}
 }
 
-static int run(struct cli *c)
+/* "A..B"; not where a file has that name, nor in a path. */
+static bool is_range(const char *text)
+{
+	const char *dots = strstr(text, "..");
+
+	return dots && dots != text && dots[2] && dots[2] != '.' &&
+	       !strpbrk(text, ":/") && access(text, F_OK);
+}
+
+static int diff(struct cli *c)
 {
 	__attribute__((cleanup(diff_release))) struct diff d = { .c = c };
 	struct cli_findings found;
@@ -282,9 +291,34 @@ static int run(struct cli *c)
 	return r;
 }
 
+static int run(struct cli *c)
+{
+	AUTO_FREE char *copy = NULL;
+	char **args = c->args, *two[2], *dots;
+	int r;
+
+	if (c->nargs != 1 || !is_range(c->args[0]))
+		return diff(c);
+	/* as git takes it */
+	copy = strdup(c->args[0]);
+	if (!copy)
+		return error_nomem(&c->err);
+	dots = strstr(copy, "..");
+	*dots = 0;
+	two[0] = copy;
+	two[1] = dots + 2;
+	c->args = two;
+	c->nargs = 2;
+	r = diff(c);
+	c->args = args;
+	c->nargs = 1;
+	c->subject = NULL;
+	return r;
+}
+
 const struct command cmd_diff = {
 	.name = "diff",
-	.synopsis = "A B [--stat|--name-status|--name-only|--packages|--blocks|-p] "
+	.synopsis = "A B|A..B [--stat|--name-status|--name-only|--packages|--blocks|-p] "
 		    "[--exit-code] [-- PATH...]",
 	.summary = "what is different between two images",
 	.options = options,

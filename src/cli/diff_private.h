@@ -23,10 +23,18 @@ struct diff {
 	enum diff_mode mode;
 	struct json json;
 	struct side side[2];
+	const char *own[2]; /* "etc/motd" where the side is a file, else "." */
 	VEC(struct diff_mount) mounts[2];
 	VEC(struct diff_stat) stats;
 	struct buf stat_paths;
 };
+
+/* The name that is shown of a path of the side i; "" is the side itself. */
+static inline const char *diff_name(const struct diff *d, int i,
+	const char *path)
+{
+	return *path ? path : d->own[i];
+}
 
 /* The change as git's patch format has it. */
 int diff_put_patch(struct diff *d, const struct diff_change *ch);

@@ -165,7 +165,7 @@ static int put_line(void *ctx, char kind, const void *line, size_t len)
 	if (kind != '@')
 		putchar_unlocked(kind);
 	/* A header's heading is text of the guest, and so are lines. */
-	cli_put_name(stdout, line, len);
+	cli_put_text(stdout, line, len);
 	if (*on)
 		fputs("\033[0m", stdout);
 	putchar_unlocked('\n');
@@ -194,9 +194,9 @@ static void put_head(struct diff *d, const struct diff_change *ch,
 	char a[OID_HEX + 1], b[OID_HEX + 1];
 
 	printf("%sdiff --git ", on);
-	put_name("a/", ch->old_path);
+	put_name("a/", diff_name(d, 0, ch->old_path));
 	putchar(' ');
-	put_name("b/", ch->path);
+	put_name("b/", diff_name(d, 1, ch->path));
 	putchar('\n');
 	if (!x)
 		printf("new file mode %06o\n", git_mode(y));
@@ -246,8 +246,10 @@ static int put_one(struct diff *d, const struct diff_change *ch)
 	if (!v[0].binary && !v[1].binary) {
 		r = compare(d, v, &t);
 		if (!r) {
-			put_side("--- ", "a/", ch->old_path, &v[0]);
-			put_side("+++ ", "b/", ch->path, &v[1]);
+			put_side("--- ", "a/",
+				diff_name(d, 0, ch->old_path), &v[0]);
+			put_side("+++ ", "b/",
+				diff_name(d, 1, ch->path), &v[1]);
 			r = text_diff_unified(&t, 3, put_line, &p);
 			goto out;
 		}
@@ -257,12 +259,12 @@ static int put_one(struct diff *d, const struct diff_change *ch)
 	}
 	fputs("Binary files ", stdout);
 	if (v[0].x)
-		put_name("a/", ch->old_path);
+		put_name("a/", diff_name(d, 0, ch->old_path));
 	else
 		fputs("/dev/null", stdout);
 	fputs(" and ", stdout);
 	if (v[1].x)
-		put_name("b/", ch->path);
+		put_name("b/", diff_name(d, 1, ch->path));
 	else
 		fputs("/dev/null", stdout);
 	fputs(" differ\n", stdout);
@@ -325,7 +327,8 @@ static int count_one(struct diff *d, const struct diff_change *ch)
 	}
 	if (ch->status == DIFF_RENAMED)
 		buf_printf(&d->stat_paths, "%s => ", ch->old_path);
-	buf_add(&d->stat_paths, ch->path, strlen(ch->path) + 1);
+	buf_addstr(&d->stat_paths, diff_name(d, 1, ch->path));
+	buf_addch(&d->stat_paths, 0);
 	/* A change of times and owners alone is nothing that is counted. */
 	if (!r && (content || ch->status == DIFF_RENAMED ||
 			  ch->changed & DIFF_MODE) &&

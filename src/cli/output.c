@@ -90,6 +90,24 @@ int cli_usage(struct cli *c, const char *fmt, ...)
 	return EXIT_USAGE;
 }
 
+void cli_put_text(FILE *f, const void *text, size_t len)
+{
+	const char *p = text;
+
+	while (len && isatty(fileno(f))) {
+		const char *tab = memchr(p, '\t', len);
+		size_t n = tab ? (size_t)(tab - p) : len;
+
+		put_safe(f, p, n, false);
+		if (!tab)
+			return;
+		putc('\t', f);
+		p += n + 1;
+		len -= n + 1;
+	}
+	fwrite(p, 1, len, f);
+}
+
 char *cli_size(uint64_t bytes, char out[32])
 {
 	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB",

@@ -186,6 +186,21 @@ struct server {
 	bool mounted;
 };
 
+/* fusermount3 asks this of all but root. */
+static bool others_allowed(void)
+{
+	char line[256];
+	bool yes = !geteuid();
+	FILE *f = fopen("/etc/fuse.conf", "re");
+
+	while (f && fgets(line, sizeof(line), f))
+		yes |= !strcmp(line, "user_allow_other\n") ||
+		       !strcmp(line, "user_allow_other");
+	if (f)
+		fclose(f);
+	return yes;
+}
+
 static int make_session(struct server *s, const struct mount_args *a,
 	struct error *e)
 {
@@ -208,6 +223,10 @@ static int make_session(struct server *s, const struct mount_args *a,
 	free(argv[2]);
 	if (!s->se)
 		return error_set(e, ERR_IO, "FUSE: no session");
+	if (a->allow_other && !others_allowed())
+		return error_set(e, ERR_IO,
+			"%s: --allow-other: /etc/fuse.conf has no line "
+			"user_allow_other", a->dir);
 	if (fuse_session_mount(s->se, a->dir))
 		return error_set(e, ERR_IO, "%s: cannot mount there", a->dir);
 	s->mounted = true;

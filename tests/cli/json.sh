@@ -49,6 +49,11 @@ j instance-create instance create web one --full; qemu-img create -q -f qcow2 -F
 j instance instance list; py 'd["instances"][0]["name"] == "one"'; j commit commit one; strata -q instance rm one
 j edit edit web --local -- sh -c 'echo noise; qemu-io -f qcow2 -c "write -P 1 1M 64k" "$1"' sh {}
 j bisect bisect web~2 web --file -- sh -c 'echo noise; ! cmp -s -n 65536 -i 1048576:0 "$1" /dev/zero || exit 0; exit 1' sh {}
+# two files by their names; A..B
+[ "$(strata diff web:/many/3 web:/many/4 --name-status)" = "M	many/4" ] && [ "$(strata diff web:/many web:/etc --name-only -- no)" = "" ] || fail "diff of two files"
+strata diff -p web:/many/3 web:/many/4 >p; grep -qx 'diff --git a/many/3 b/many/4' p && grep -qx -- '--- a/many/3' p && grep -qx '+++ b/many/4' p || fail "$(cat p)"
+mkdir apply; (cd apply; mkdir many; echo -n 3 >many/3; sed 's|many/4|many/3|' ../p | patch -s -p1; [ "$(cat many/3)" = 4 ]) || fail "the patch of a file"
+strata diff web~2..web >r1; strata diff web~2 web >r2; cmp r1 r2; expect_rc 2 strata diff web~2.. 2>err; expect_rc 3 strata diff web..nope 2>err
 # a call that fails prints nothing, also where it is late: a file of the library is damaged
 for c in "log nope" "ls web:/nope" "show nope" "diff web nope" "import nope" "inspect nope" "edit nope --local -- true" "bisect web web -- true" "branch -d nope"; do
 	! strata --json $c >j.out 2>err || fail "$c passes"; [ ! -s j.out ] || fail "$c printed $(cat j.out)"

@@ -207,6 +207,10 @@ if [ "$(id -u)" = 0 ]; then
 	expect_rc 3 nobody env -u HOME -u STRATA_LIBRARY strata log 2>err; grep -q 'HOME' err || fail "$(cat err)"
 	nobody env -u STRATA_AUTHOR -u USER HOME="$T/open" STRATA_LIBRARY= strata -q import d.raw
 	expect_rc 7 nobody strata branch y m 2>err; expect_rc 7 nobody strata -q import d.raw 2>err; nobody strata -q export m -o open/x.raw 2>err; cmp d.raw open/x.raw
+	if [ -e /dev/fuse ] && command -v fusermount3 >/dev/null && ! grep -qx user_allow_other /etc/fuse.conf; then
+		mkdir -m 777 open/m
+		expect_rc 7 nobody strata mount m open/m --disk --allow-other 2>err; [ "$(wc -l <err)" = 1 ] && grep -q 'user_allow_other' err || fail "$(cat err)"
+	fi
 	chmod 0 "with space/l"; expect_rc 7 nobody strata -L "with space/l" log 2>err; chmod 755 "with space/l"
 fi
 for e in LANG=C LC_ALL=tr_TR.UTF-8 TERM=dumb COLUMNS=1 TMPDIR= TMPDIR=/nope; do env "$e" strata import d.raw -b e >out 2>err && env "$e" strata diff --blocks m e --exit-code || fail "$e: $(cat err)"; done
