@@ -141,7 +141,7 @@ static int run(struct cli *c)
 		.sha256 = cli_flag(c, "sha256"),
 		.verify = cli_flag(c, "verify"),
 		.progress = &c->progress };
-	struct oid from;
+	struct oid from, tip;
 	uint64_t threads, discarded = 0;
 	const char *free_space = cli_opt(c, "free-space");
 	double start = now();
@@ -179,6 +179,11 @@ static int run(struct cli *c)
 	if (!r && cli_opt(c, "from")) {
 		r = library_resolve(c->lib, cli_opt(c, "from"), &from, &c->err);
 		a.from = &from;
+		if (!r && !library_ref_read(c->lib, REFS_HEADS, a.branch, &tip,
+				  NULL) &&
+			!oid_equal(&tip, &from))
+			cli_note(c, "warning: %s: the branch exists; --from is "
+				    "where a new one starts", a.branch);
 	}
 	if (r)
 		return r;

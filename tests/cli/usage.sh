@@ -216,6 +216,11 @@ fi
 for e in LANG=C LC_ALL=tr_TR.UTF-8 TERM=dumb COLUMNS=1 TMPDIR= TMPDIR=/nope; do env "$e" strata import d.raw -b e >out 2>err && env "$e" strata diff --blocks m e --exit-code || fail "$e: $(cat err)"; done
 expect_rc 7 env TMPDIR=/nope strata import - -b e <d.raw 2>err
 
+# --- where an import starts ---
+strata -q import d.raw -b fresh --from m~2; [ "$(strata log --oneline fresh | wc -l)" = 3 ] || fail "--from"
+strata import d.raw -b fresh --from m >out 2>err; grep -q "warning: fresh: the branch exists" err || fail "$(cat err)"; [ "$(strata log --oneline fresh | wc -l)" = 4 ] || fail "--from of a branch that exists"
+expect_rc 3 strata import d.raw -b fresh2 --from nope 2>err
+
 # --- what is given where a file is wanted ---
 strata -q import <(cat d.raw) -b pipe; strata diff --blocks m pipe --exit-code
 expect_rc 3 strata import '' 2>err; expect_rc 4 strata import /dev/null 2>err; expect_rc 2 strata export m -o '' 2>err; expect_rc 3 strata export m -o nope/x 2>err
