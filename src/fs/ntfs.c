@@ -365,7 +365,10 @@ static int node_fill(struct ntfs *n, struct ntfs_inode *ino, uint64_t id,
 	set_time(le64_get(st.modified), out);
 	if (ino->flags & NTFS_RECORD_DIR && !stream) {
 		out->type = FS_DIR;
-		return ntfs_special(n, ino, attributes, out, target, e);
+		r = ntfs_special(n, ino, attributes, out, target, e);
+		if (!r)
+			ntfs_lx_attributes(n, ino, out);
+		return r;
 	}
 	r = ntfs_data_attr(n, ino, stream, &a, e);
 	if (r < 0)
@@ -401,7 +404,12 @@ static int node_fill(struct ntfs *n, struct ntfs_inode *ino, uint64_t id,
 			n->told_encrypted = true;
 		}
 	}
-	return stream ? 0 : ntfs_special(n, ino, attributes, out, target, e);
+	if (stream)
+		return 0;
+	r = ntfs_special(n, ino, attributes, out, target, e);
+	if (!r)
+		ntfs_lx_attributes(n, ino, out);
+	return r;
 }
 
 static int ntfs_stat(struct fs *fs, uint64_t id, struct fs_node *out,

@@ -218,6 +218,9 @@ int ntfs_readdir(struct fs *fs, uint64_t dir, fs_entry_fn fn, void *ctx,
  * target (may be NULL) gets a symlink's. */
 int ntfs_special(struct ntfs *n, struct ntfs_inode *ino, uint32_t attributes,
 	struct fs_node *out, struct buf *target, struct error *e);
+/* Owner, mode and device numbers as WSL keeps them, where it does. */
+void ntfs_lx_attributes(struct ntfs *n, struct ntfs_inode *ino,
+	struct fs_node *out);
 
 /* The reparse point with its header; 1, or 0 where there is none. */
 int ntfs_reparse_read(struct ntfs *n, struct ntfs_inode *ino, struct buf *b,

@@ -91,10 +91,33 @@ int ntfs_reparse_read(struct ntfs *n, struct ntfs_inode *ino, struct buf *b,
 	return 1;
 }
 
-/* Device numbers of WSL's special files: the extended attribute $LXDEV. */
-static void lx_device(struct ntfs *n, struct ntfs_inode *ino,
+enum {
+	LX_UID,
+	LX_GID,
+	LX_MOD,
+	LX_DEV,
+	LX_COUNT,
+};
+
+/* Which of WSL's attributes this is; LX_COUNT: none. */
+static unsigned lx_kind(const uint8_t *name, size_t len)
+{
+	static const char names[][7] = { "$LXUID", "$LXGID", "$LXMOD",
+		"$LXDEV" };
+	unsigned k = 0;
+
+	while (k < LX_COUNT && (len != 6 || memcmp(name, names[k], 6) != 0))
+		k++;
+	return k;
+}
+
+/* What WSL keeps of a file in extended attributes. As Linux (fs/ntfs3), owner and
+ * mode count where all three are there. */
+void ntfs_lx_attributes(struct ntfs *n, struct ntfs_inode *ino,
 	struct fs_node *out)
 {
+	uint32_t v[LX_COUNT][2] = { 0 };
+	unsigned seen = 0;
 	AUTO_BUF b = BUF_INIT;
 	struct ntfs_attr *a;
 	struct cursor c;
@@ -108,6 +131,7 @@ static void lx_device(struct ntfs *n, struct ntfs_inode *ino,
 	while (c.left) {
 		size_t left = c.left, next = cur_le32(&c), name_len, value_len;
 		const uint8_t *name, *value;
+		unsigned k;
 
 		cur_u8(&c);
 		name_len = cur_u8(&c);
@@ -115,16 +139,26 @@ static void lx_device(struct ntfs *n, struct ntfs_inode *ino,
 		name = cur_bytes(&c, name_len + 1);
 		value = cur_bytes(&c, value_len);
 		if (c.bad)
-			return;
-		if (name_len == 6 && memcmp(name, "$LXDEV", 6) == 0 &&
-			value_len == 8) {
-			out->rdev_major = get_le32(value);
-			out->rdev_minor = get_le32(value + 4);
-			return;
+			break;
+		k = lx_kind(name, name_len);
+		if (k < LX_COUNT && value_len == (k == LX_DEV ? 8 : 4)) {
+			v[k][0] = get_le32(value);
+			v[k][1] = k == LX_DEV ? get_le32(value + 4) : 0;
+			seen |= 1u << k;
 		}
 		if (next < left - c.left)
-			return;
+			break;
 		cur_skip(&c, next - (left - c.left));
+	}
+	if (seen & 1u << LX_DEV &&
+		(out->type == FS_CHAR || out->type == FS_BLOCK)) {
+		out->rdev_major = v[LX_DEV][0];
+		out->rdev_minor = v[LX_DEV][1];
+	}
+	if (!(~seen & (1u << LX_UID | 1u << LX_GID | 1u << LX_MOD))) {
+		out->uid = v[LX_UID][0];
+		out->gid = v[LX_GID][0];
+		out->mode = v[LX_MOD][0] & 07777;
 	}
 }
 
@@ -229,7 +263,6 @@ int ntfs_special(struct ntfs *n, struct ntfs_inode *ino, uint32_t attributes,
 	case NTFS_TAG_LX_BLK:
 		out->type = (int)tag == NTFS_TAG_LX_CHR ? FS_CHAR : FS_BLOCK;
 		out->size = 0;
-		lx_device(n, ino, out);
 		return 0;
 	default:
 		if (out->type == FS_FILE && out->size &&

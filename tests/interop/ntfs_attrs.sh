@@ -40,3 +40,27 @@ grep -q 'with' got.all && ! grep -q '~' got.all || fail "8.3 names are listed"
 fls_name=$(fls a.img 2>/dev/null | grep -c 'streams:Zone.Identifier' || true)
 [ "$fls_name" = 1 ] || fail "fls does not see the stream"
 ntfscat -n Zone.Identifier a.img streams | sha256sum | cut -c1-64 | grep -qf - <(grep '^s /streams Zone' got.all) || fail "ntfscat"
+
+# --- owner and mode as WSL keeps them: where all three attributes are there, as Linux' ntfs3 has it ---
+make_ntfs w.img 20M
+ntfs_mount w.img m
+python3 - <<'E'
+import os, struct
+def ea(**v):
+    out = b""
+    for n, x in v.items():
+        b = struct.pack("<BBH", 0, len(n) + 1, len(x)) + b"$" + n.encode() + b"\0" + x
+        b += bytes(-(len(b) + 4) % 4)
+        out += struct.pack("<I", len(b) + 4) + b
+    return out
+num = lambda *x: struct.pack("<%dI" % len(x), *x)
+os.mkdir("m/d")
+for n, e in (("f", ea(LXUID=num(1000), LXGID=num(1001), LXMOD=num(0o104750))), ("d", ea(LXMOD=num(0o41777), LXUID=num(5), OTHER=b"x", LXGID=num(4000000000))),
+             ("two", ea(LXUID=num(1000), LXMOD=num(0o100600))), ("odd", ea(LXUID=num(1000), LXGID=b"12", LXMOD=num(0o100600)))):
+    if n != "d":
+        open("m/" + n, "w").write(n)
+    os.setxattr("m/" + n, "system.ntfs_ea", e)
+E
+ntfs_umount m
+fsdump w.img >got 2>err || fail "WSL: $(cat err)"
+for x in 'f 4750 1000 1001 1 .* /f' 'd 1777 5 4000000000 0 .* /d' 'f 0777 0 0 3 .* /two' 'f 0777 0 0 3 .* /odd'; do grep -qE "^$x\$" got || fail "WSL: no '$x' in $(cat got)"; done

@@ -131,6 +131,9 @@ def erofs():
             a += ["-C%d" % r.choice([4096, 8192, 16384, 65536, 1048576])]
         if r.random() < .3:
             a += ["--max-extent-bytes=%d" % r.choice([4096, 8192, 65536])]
+        if r.random() < .3 and any(x.startswith("-C") for x in a):
+            open("hints", "w").write("4096 [0-9a-m]\n16384 [A-Z]\n")
+            a += ["--compress-hints=hints"]
         e = [x for x in ("legacy-compress", "ztailpacking", "noinline_data") if r.random() < .35]
         if r.random() < .4 and "legacy-compress" not in e:
             e.append("fragments" if r.random() < .6 else "dedupe")
@@ -217,6 +220,8 @@ def ntfs():
     if p.returncode:
         skip("mkntfs: " + p.stdout.decode(errors="replace")[-200:])
     opt = ",compression" if comp else r.choice(["", ",windows_names", ",compression"])
+    opt += r.choice(["", ",special_files=wsl"]) + r.choice(["", "", ",permissions"])
+    said.append(opt)
     p = ntfs3g("img", opt)
     if not p:
         skip("ntfs-3g cannot mount")
@@ -325,10 +330,12 @@ def plain(lines, mine):
         if l.startswith("#") or l.startswith("x / system.ntfs_acl"):
             continue
         p = l.split(" ", 9)
-        if p[0] in "xs":
+        if p[0] == "x" or (p[0] == "s" and p[1][0] == "/"):
             # the kernel lists what strata does not ask for
             out.append(l)
             continue
+        if kind == "ntfs" and p[0] in "bcps":
+            p[1] = "-"  # ntfs-3g gives WSL's special files none
         if kind == "iso":
             p[5] = p[5].split(".")[0]
             p[6] = "1"
