@@ -9,6 +9,9 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+/* Under way at most, unless two a thread are more: each has a buffer. */
+#define JOBS_MAX 24
+
 enum slot_state { SLOT_EMPTY, SLOT_TAKEN, SLOT_DONE };
 
 struct ring {
@@ -133,6 +136,8 @@ int pipeline_run(const struct pipeline *p, struct error *e)
 	if (threads > 16)
 		threads = 16;
 	g.n = (size_t)threads * (p->depth ? p->depth : 2);
+	if (g.n > JOBS_MAX)
+		g.n = JOBS_MAX > 2 * threads ? JOBS_MAX : 2 * threads;
 	g.slots = calloc(g.n, p->slot_size);
 	g.state = calloc(g.n, sizeof(*g.state));
 	if (!g.slots || !g.state) {

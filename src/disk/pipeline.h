@@ -22,7 +22,8 @@ struct pipeline {
 	void *ctx;
 	unsigned threads; /* 0: pipeline_threads() */
 	/* Jobs under way for each thread, 0: 2. More where jobs are small and
-	 * one thread emits for a while; their buffers are all in memory. */
+	 * one thread emits for a while; their buffers are all in memory, so
+	 * that with many threads they are fewer. */
 	unsigned depth;
 };
 

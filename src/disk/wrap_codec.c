@@ -116,12 +116,12 @@ static int xz_start(lzma_stream *z)
 		.memlimit_stop = LIMIT_UNWRAP_MEMORY,
 	};
 
-	return lzma_stream_decoder_mt(z, &mt);
+	return (int)lzma_stream_decoder_mt(z, &mt);
 }
 
 static int alone_start(lzma_stream *z)
 {
-	return lzma_alone_decoder(z, LIMIT_UNWRAP_MEMORY);
+	return (int)lzma_alone_decoder(z, LIMIT_UNWRAP_MEMORY);
 }
 
 static int lz_open(void **out, const char *what, int (*start)(lzma_stream *),
@@ -233,7 +233,7 @@ const struct wrap_codec wrap_lzma = { "lzma", alone_open, lz_step, lz_close };
 #if LZMA_VERSION >= UINT32_C(50040002)
 static int lzip_start(lzma_stream *z)
 {
-	return lzma_lzip_decoder(z, LIMIT_UNWRAP_MEMORY, LZMA_CONCATENATED);
+	return (int)lzma_lzip_decoder(z, LIMIT_UNWRAP_MEMORY, LZMA_CONCATENATED);
 }
 
 static int lzip_open(void **out, struct error *e)

@@ -68,7 +68,7 @@ unsigned ingest_threads(void)
 
 	if (!sched_getaffinity(0, sizeof(set), &set))
 		n = CPU_COUNT(&set);
-	return n < 1 ? 1 : n > 16 ? 16 : (unsigned)n;
+	return n < 1 ? 1 : n > 12 ? 12 : (unsigned)n;
 }
 
 static void fail(struct sweep *s, int code, const struct error *e)

@@ -27,7 +27,7 @@ struct ingest_args {
 	const struct changed_disk *changes;
 	struct digest_acc *gains;
 	struct datasum *sums; /* ops/datasum.h; NULL: nothing to check */
-	unsigned threads; /* 0: one a processor, at most 16 */
+	unsigned threads; /* 0: one a processor, at most 12: about 10 MiB each */
 	const struct progress *progress;
 };
 

@@ -7,7 +7,9 @@
  * caller's heap alone): buffers of a frame or a job, 1 to 2 MiB, come from the
  * heaps, which grow in large steps and are kept, and not from maps of their own
  * that are faulted in anew each time. A fifth of the processor time of a copy
- * over NBD is the kernel's for that, and 7 % of an export. */
+ * over NBD is the kernel's for that, and 7 % of an export. Few heaps: what is
+ * free in one is lost to the others' threads (16 of them: a third of the
+ * memory). */
 void heap_tune(void);
 
 #endif
