@@ -26,7 +26,7 @@ def run(*cmd, ok=(0,), **kw):
 
 
 def bounded(*cmd, ok=(0,), seconds=120):
-    """a program of ours: its exit code, memory and time are judged too"""
+    """a program of ours: its exit code, memory and time (of the processor: others may be at work) are judged too"""
     t, peak = time.time(), 0
     with open("out", "wb") as out, open("err", "wb") as err:
         p = subprocess.Popen([str(c) for c in cmd], stdin=subprocess.DEVNULL, stdout=out, stderr=err)
@@ -39,13 +39,13 @@ def bounded(*cmd, ok=(0,), seconds=120):
                             peak = int(l.split()[1])
                 except OSError:
                     pass
-                pid, status = os.waitpid(p.pid, os.WNOHANG)
+                pid, status, ru = os.wait4(p.pid, os.WNOHANG)
                 if pid:
                     break
-                if time.time() - t > seconds:
+                if time.time() - t > 15 * seconds:
                     p.kill()
                     os.waitpid(p.pid, 0)
-                    raise Fail("%s: more than %d s" % (cmd, seconds))
+                    raise Fail("%s: more than %d s" % (cmd, 15 * seconds))
                 time.sleep(0.003)
         finally:
             p.returncode = 0
@@ -53,6 +53,8 @@ def bounded(*cmd, ok=(0,), seconds=120):
     out, err = open("out", "rb").read(), open("err", "rb").read()
     if rc not in ok:
         raise Fail("%s: exit %d: %s" % (" ".join(map(str, cmd)), rc, (out + err)[-3000:].decode("utf-8", "replace")))
+    if ru.ru_utime + ru.ru_stime > seconds:
+        raise Fail("%s: %d s of the processor" % (cmd, ru.ru_utime + ru.ru_stime))
     if peak / 1024 > MEMORY:
         raise Fail("%s: %d MiB" % (cmd, peak / 1024))
     return out, err.decode("utf-8", "replace"), rc
@@ -78,8 +80,8 @@ class Volume:
         return where
 
     def detach(self):
-        if self.fs == "btrfs" and self.loops:
-            run("btrfs", "device", "scan", "--forget", ok=None)
+        if self.fs == "btrfs" and self.loops:  # only these: others may be about to mount theirs
+            run("btrfs", "device", "scan", "--forget", *self.loops, ok=None)
         for l in self.loops:
             run("losetup", "-d", l, ok=None)
         self.loops = []
@@ -468,6 +470,8 @@ def offline(r, v):
         if len(v.images) > 1:
             return "none"
     p = run(*cmd, ok=None)
+    if p.returncode and v.fs.startswith("ext"):  # what gave up half way says so in the superblock
+        run("e2fsck", "-fy", img, ok=None)
     return " ".join(cmd[:-1]) + " (%d)" % p.returncode
 
 
