@@ -79,6 +79,7 @@ static int read_copy(struct part_reader *r, uint32_t sector, uint64_t lba,
 	if (memcmp(h->signature, "EFI PART", 8) != 0)
 		return 0;
 	*state = GPT_BAD;
+	out->alternate = le64_get(h->alternate_lba); /* a hint, if it is bad */
 #define BAD(...) (snprintf(why, why_size, __VA_ARGS__), 0)
 	if (le32_get(h->revision) >> 16 != 1)
 		return BAD("revision %#" PRIx32, le32_get(h->revision));
@@ -215,14 +216,14 @@ static int check_backup(struct part_reader *r, const struct gpt *g)
 	return 0;
 }
 
-/* A good primary, else a good backup in the disk's last sector; the sizes in
+/* A good primary, else a good backup; the sizes in
  * turn. *seen: a primary header was there, in whatever state. */
 static int find(struct part_reader *r, bool protective, struct gpt *out,
 	bool *found, bool *seen)
 {
 	const uint32_t sizes[] = { r->disk->sector_size, 512, 4096, 2048, 1024 };
 	char why[128] = "no header in the second sector", tmp[128];
-	uint64_t bad_at = 512;
+	uint64_t bad_at = 512, hint = 0;
 	enum gpt_state state;
 	int rc;
 
@@ -234,6 +235,7 @@ static int find(struct part_reader *r, bool protective, struct gpt *out,
 			return rc;
 		if (state == GPT_BAD && !*seen) {
 			*seen = true;
+			hint = out->alternate;
 			bad_at = sizes[i];
 			memcpy(why, tmp, sizeof(why));
 		}
@@ -244,12 +246,19 @@ static int find(struct part_reader *r, bool protective, struct gpt *out,
 	}
 	if (!protective && !*seen)
 		return 0;
-	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
-		if ((i && sizes[i] == sizes[0]) ||
-			r->disk->size / sizes[i] < 2)
+	/* In the last sector; where the disk was made larger since, where the
+	 * damaged primary says. */
+	for (size_t k = 0; k < 2 * ARRAY_LEN(sizes); k++) {
+		size_t i = k % ARRAY_LEN(sizes);
+		uint64_t last = r->disk->size / sizes[i];
+
+		if ((i && sizes[i] == sizes[0]) || last < 2)
 			continue;
-		rc = read_copy(r, sizes[i], r->disk->size / sizes[i] - 1, out,
-			&state, tmp, sizeof(tmp));
+		if (k >= ARRAY_LEN(sizes) && hint < 2)
+			break;
+		rc = read_copy(r, sizes[i],
+			k < ARRAY_LEN(sizes) ? last - 1 : hint, out, &state,
+			tmp, sizeof(tmp));
 		if (rc)
 			return rc;
 		if (state != GPT_GOOD)

@@ -214,6 +214,13 @@ for how in "a5 0" "a5 22528" "a6 22528" "a9 22528"; do
 done
 nested a6 22528 90000000; finding part-entry-bad; [ "$(tail -1 got | cut -d' ' -f1-2)" = "7 52528" ] || fail "outside: $(cat got)"
 echo "all tables as their tools list them"
+# --- a primary that is damaged, on a disk that was made larger since: the backup is not at its end
+new 60M; sgdisk -n 1:2048:+10M -n 2:0:+20M d >/dev/null; partdump d >want; truncate -s 90M d
+for at in 600 560 1030; do # the header's checksum, a number in it, an entry
+	cp d e; printf X | dd of=e bs=1 seek=$at conv=notrunc status=none
+	partdump e 2>findings | diff want - || fail "backup before the end, damage at $at: $(cat findings)"
+	finding part-backup
+done
 # --- Amiga and Atari: by parted, which lists the extended partition of Atari as number 0
 need parted
 for scheme in amiga atari; do
