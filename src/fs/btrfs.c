@@ -24,7 +24,7 @@ static enum fs_verdict btrfs_probe(struct source *src, struct fs_info *out,
 	struct error *e)
 {
 	struct btrfs_super sb = { 0 };
-	int rc = btrfs_super_read(src, &sb, e);
+	int rc = btrfs_super_read(src, false, &sb, e);
 
 	if (rc == ERR_NOTFOUND)
 		return FS_NO;
@@ -69,7 +69,7 @@ static bool is_seed(const struct btrfs_super *sb)
 
 /* The superblock that the file system is read by: the newest, a seed device's
  * only where there is no other. */
-static int super_choose(const struct fs_open_args *args,
+static int super_choose(const struct fs_open_args *args, bool first,
 	struct btrfs_super *out, struct error *e)
 {
 	int rc = ERR_NOTFOUND;
@@ -78,7 +78,7 @@ static int super_choose(const struct fs_open_args *args,
 	for (uint32_t i = 0; i < args->ndevs; i++) {
 		struct btrfs_super sb = { 0 };
 		struct error err = { 0 };
-		int one = btrfs_super_read(args->devs[i], &sb, &err);
+		int one = btrfs_super_read(args->devs[i], first, &sb, &err);
 
 		if (one) {
 			if (!have && rc == ERR_NOTFOUND && e)
@@ -106,7 +106,7 @@ static int dev_add(struct btrfs *b, struct source *src, uint32_t index,
 	struct btrfs_super sb = { 0 };
 	struct btrfs_dev d = { .index = index };
 	struct error err = { 0 };
-	int rc = btrfs_super_read(src, &sb, &err);
+	int rc = btrfs_super_read(src, false, &sb, &err);
 
 	if (rc || (memcmp(sb.fsid, b->sb.fsid, 16) != 0 && !is_seed(&sb))) {
 		finding_report(b->sink, FINDING_VOLUME_DAMAGED,
@@ -125,7 +125,8 @@ static int dev_add(struct btrfs *b, struct source *src, uint32_t index,
 			return 0;
 		}
 	if (sb.first_bad)
-		finding_report(b->sink, FINDING_FS_BACKUP_SUPER, 65536, "",
+		finding_report(b->sink, FINDING_FS_BACKUP_SUPER,
+			BTRFS_SUPER_FIRST, "",
 			"btrfs: device %" PRIu64 ": the copy at %" PRIu64,
 			sb.devid, sb.at);
 	if (sb.dev_total_bytes > src->size)
@@ -145,21 +146,21 @@ static int dev_add(struct btrfs *b, struct source *src, uint32_t index,
 	return 0;
 }
 
-static int btrfs_open(const struct fs_open_args *args, struct fs **out,
-	struct error *e)
+/* first: by the first superblock of each device. *retry: failed by a copy that
+ * called itself newer than a first superblock that is valid. */
+static int open_by(const struct fs_open_args *args, bool first, bool *retry,
+	struct fs **out, struct error *e)
 {
 	CLEANUP(cleanup_btrfs) struct btrfs *b = calloc(1, sizeof(*b));
-	struct error err = { 0 };
 	int rc;
 
-	if (!e)
-		e = &err; /* findings quote it */
 	if (!b)
 		return error_nomem(e);
 	b->fs.ops = &fs_btrfs;
 	b->sink = args->findings;
 	b->bad_node = UINT64_MAX;
-	rc = super_choose(args, &b->sb, e);
+	rc = super_choose(args, first, &b->sb, e);
+	*retry = !rc && b->sb.at != BTRFS_SUPER_FIRST && !b->sb.first_bad;
 	if (!rc)
 		rc = btrfs_super_supported(&b->sb, e);
 	if (rc == ERR_UNSUPPORTED)
@@ -201,6 +202,28 @@ static int btrfs_open(const struct fs_open_args *args, struct fs **out,
 	*out = &b->fs;
 	b = NULL;
 	return 0;
+}
+
+/* The newest superblock counts, so that a first one that was not written is no
+ * loss; where it leads nowhere the first one does, the only one that Linux
+ * asks. */
+static int btrfs_open(const struct fs_open_args *args, struct fs **out,
+	struct error *e)
+{
+	struct error err = { 0 };
+	bool retry = false;
+	int rc;
+
+	if (!e)
+		e = &err; /* findings quote it */
+	rc = open_by(args, false, &retry, out, e);
+	if (rc == ERR_CORRUPT && retry) {
+		struct error again = { 0 };
+
+		if (!open_by(args, true, &retry, out, &again))
+			return 0;
+	}
+	return rc;
 }
 
 const struct fs_ops fs_btrfs = {

@@ -191,9 +191,10 @@ void btrfs_sums_release(struct btrfs_sums *s);
 
 /* --- btrfs_super.c --- */
 
-/* Reads the copies of one device and picks the newest valid one. NOTFOUND: no
- * copy has the magic; CORRUPT: some has, none is valid; UNSUPPORTED, IO. */
-int btrfs_super_read(struct source *src, struct btrfs_super *out,
+/* Reads the copies of one device and picks the newest valid one; first: the
+ * first, where it is valid. NOTFOUND: no copy has the magic; CORRUPT: some has,
+ * none is valid; UNSUPPORTED, IO. */
+int btrfs_super_read(struct source *src, bool first, struct btrfs_super *out,
 	struct error *e);
 /* As blkid prints it. */
 void btrfs_uuid_text(const uint8_t uuid[16], char out[40]);

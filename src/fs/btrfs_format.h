@@ -14,9 +14,10 @@
 #define BTRFS_SUPER_SIZE 4096
 /* Copies of the superblock lie at fixed places of every device. */
 #define BTRFS_SUPER_COPIES 3
+#define BTRFS_SUPER_FIRST UINT64_C(65536)
 #define BTRFS_SUPER_OFFSETS                                                    \
 	{                                                                      \
-		UINT64_C(65536), UINT64_C(67108864), UINT64_C(274877906944)    \
+		BTRFS_SUPER_FIRST, UINT64_C(67108864), UINT64_C(274877906944)  \
 	}
 /* The allocator keeps a whole stripe around each copy free of anything. */
 #define BTRFS_STRIPE_LEN UINT64_C(65536)

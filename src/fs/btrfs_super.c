@@ -86,7 +86,7 @@ static int super_parse(const struct btrfs_disk_super *d, uint64_t at,
 	return 0;
 }
 
-int btrfs_super_read(struct source *src, struct btrfs_super *out,
+int btrfs_super_read(struct source *src, bool first, struct btrfs_super *out,
 	struct error *e)
 {
 	bool seen = false, have = false, first_bad = false;
@@ -129,6 +129,8 @@ int btrfs_super_read(struct source *src, struct btrfs_super *out,
 			continue;
 		*out = sb;
 		have = true;
+		if (first && i == 0)
+			break;
 	}
 	if (!have && code == ERR_NOTFOUND)
 		return error_set(e, code, "no btrfs superblock");

@@ -233,6 +233,14 @@ rows = [
 n = table(image, rows, ["--xattrs", "--free"])
 # cut short: whatever is left is read
 n += table(image, [("cut at %d" % c, [("cut", c)], "fs-truncated|not recognised") for c in (0, 65536, 69631, 69632, 1 << 20, 8 << 20)], ["--xattrs"])
+# a copy of the superblock that calls itself newer, and leads nowhere: the first one is taken, where it is there
+copy = 64 << 20
+b = bytearray(image[SB:SB + 4096])
+b[0x30:0x38], b[0x48:0x50], b[0x50:0x58] = le(8, copy), le(8, 1 << 40), le(8, 1 << 60)
+n += table(image + bytes(copy + 4096 - len(image)), [
+    ("a newer copy", sealed(copy, b), "^f ", "!^fsdump"),
+    ("a newer copy alone", sealed(copy, b) + change(SB, 0x40, b"x"), "^fsdump: corrupt: "),
+], ["--xattrs"])
 # single bytes of metadata, checksums right
 rnd = random.Random(5)
 blocks = [SB] + [a for b in nodes.values() for a in b]

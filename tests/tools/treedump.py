@@ -67,7 +67,8 @@ while todo:
         k, stat.S_IMODE(st.st_mode), st.st_uid, st.st_gid, st.st_size if k in b"fl" else 0,
         ns // 10**9, ns % 10**9, 1 if k == b"d" else st.st_nlink, rdev[0], rdev[1], h, esc(rel))
     if k == b"l":
-        line += b" -> " + esc(soft(os.readlink, p) or b"unreadable")
+        target = soft(os.readlink, p)
+        line += b" -> " + (b"unreadable" if target is None else esc(target))
     out.write(line + b"\n")
     if xattrs:
         try:
