@@ -3,7 +3,7 @@
 # Every command that prints data: its --json is one object with the fields and types that are promised (tests/tools/jsoncheck.py has
 # them), exact, valid whatever names the image has; of a call that fails nothing is printed.
 . "$(dirname "$0")/../lib.sh"
-need python3 mke2fs qemu-img sfdisk debugfs
+need python3 mke2fs qemu-img sfdisk debugfs patch
 export STRATA_LIBRARY=$T/lib TMPDIR=$T
 j() { local want=$1; shift; strata --json "$@" >j.out || fail "$*: exit $?"; jsoncheck.py "$want" <j.out || fail "$*"; python3 -m json.tool j.out >/dev/null; }
 py() { python3 -c "import json; d = json.load(open('j.out')); assert $1, $1" || fail "$1 in $(head -c 3000 j.out)"; }

@@ -7,6 +7,7 @@ need_plugin; need mke2fs sfdisk python3 qemu-img certtool psktool
 export XDG_RUNTIME_DIR=$PWD/run; mkdir run
 make_library
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+host=localhost; getent hosts localhost >/dev/null || host=127.0.0.1
 field() { python3 -c 'import json,sys; print(json.load(open("info.json"))[sys.argv[1]])' "$1"; }
 serve() { # OPTIONS: in the foreground, told by info.json
 	rm -f info.json; strata nbd web --json "$@" > info.json & pid=$!
@@ -33,7 +34,7 @@ mkdir anon; cp pki/ca-cert.pem anon/
 for m in on require; do
 	strata nbd web --tls $m --tls-psk psk/keys.psk -- sh -c 'case "$uri" in nbds+unix://alice@/web?*) nbdinfo "$uri" | grep -q "with TLS" && nbdcopy "$uri" - | cmp - a.raw ;; *) exit 9 ;; esac'
 	strata nbd web --tls $m --tls-certificates pki -- sh -c 'nbdinfo "$uri" | grep -q "with TLS" && nbdcopy "$uri" - | cmp - a.raw'
-	strata nbd web --port $port --listen localhost --tls $m --tls-certificates pki -- nbdcopy {} - | cmp - a.raw
+	strata nbd web --port $port --listen $host --tls $m --tls-certificates pki -- nbdcopy {} - | cmp - a.raw
 	strata nbd web --port $port --tls $m --tls-psk psk/keys.psk -- nbdcopy {} - | cmp - a.raw
 done
 strata nbd web --tls require --tls-psk "with, comma/keys.psk" -- nbdcopy {} - | cmp - a.raw
@@ -46,7 +47,7 @@ strata nbd web --tls require --tls-certificates pki --tls-verify-peer --socket s
 expect_rc 1 strata nbd web --tls require --tls-certificates pki --tls-verify-peer --socket s.sock -- nbdinfo "nbds+unix:///web?socket=$PWD/s.sock&tls-certificates=$PWD/anon" 2>/dev/null
 
 # qemu by the line for an overlay
-for how in "--tls-psk psk/keys.psk" "--tls-certificates pki" "--tls-psk psk/keys.psk --port $port" "--tls-certificates pki --port $port --listen localhost"; do
+for how in "--tls-psk psk/keys.psk" "--tls-certificates pki" "--tls-psk psk/keys.psk --port $port" "--tls-certificates pki --port $port --listen $host"; do
 	case $how in *--port*) sock= ;; *) sock="--socket s.sock" ;; esac
 	serve --tls require $how $sock
 	[ "$(field tls)" = True ]; rm -f overlay.qcow2
