@@ -155,6 +155,9 @@ int udf_read_tagged(struct udf *f, unsigned part, uint32_t block, uint8_t *buf,
 /* Reads a file's entry, with all runs of its content. NOTFOUND where there is
  * none, CORRUPT, LIMIT, UNSUPPORTED ... Init out to zero; release it. */
 int udf_load(struct udf *f, uint64_t id, struct udf_file *out, struct error *e);
+/* The same without the attributes that stand in a file of their own. */
+int udf_load_plain(struct udf *f, uint64_t id, struct udf_file *out,
+	struct error *e);
 void udf_file_release(struct udf_file *x);
 /* Exactly len bytes, holes as zeros; RANGE past its size. */
 int udf_file_pread(struct source *src, const struct udf_file *x, void *buf,

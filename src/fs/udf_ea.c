@@ -52,7 +52,8 @@ int udf_attributes_read(struct udf *f, uint64_t id, struct udf_attributes *out,
 	struct udf_file x = { 0 };
 	AUTO_FREE uint8_t *p = NULL;
 	size_t n = 0;
-	int r = udf_load(f, id, &x, e);
+	/* whatever its type says: it may name itself */
+	int r = udf_load_plain(f, id, &x, e);
 
 	if (!r && x.type != UDF_TYPE_ATTRIBUTES)
 		r = error_set(e, ERR_CORRUPT,

@@ -378,7 +378,7 @@ static int fill_attributes(struct udf *f, struct udf_file *x,
 	struct error why = { 0 };
 	int r = 0;
 
-	if (x->type == UDF_TYPE_ATTRIBUTES || (!device && !owner))
+	if (!device && !owner)
 		return 0;
 	udf_attributes_take(t->attributes, t->attributes_len, &a);
 	if (le32_get(t->more_attributes->len) & UDF_EXTENT_LEN &&
@@ -531,7 +531,8 @@ static int content_fault(struct udf *f, struct udf_file *x, int r,
 	return 0;
 }
 
-int udf_load(struct udf *f, uint64_t id, struct udf_file *out, struct error *e)
+static int load(struct udf *f, uint64_t id, bool attributes,
+	struct udf_file *out, struct error *e)
 {
 	AUTO_FREE uint8_t *b = malloc(f->block_size);
 	struct entry t = { 0 };
@@ -552,7 +553,7 @@ int udf_load(struct udf *f, uint64_t id, struct udf_file *out, struct error *e)
 	if (r)
 		return r;
 	fill_node(out, &t);
-	r = fill_attributes(f, out, &t, e);
+	r = attributes ? fill_attributes(f, out, &t, e) : 0;
 	if (r)
 		return r;
 	r = load_content(f, out, &t, dev_off, part, &why);
@@ -566,4 +567,15 @@ int udf_load(struct udf *f, uint64_t id, struct udf_file *out, struct error *e)
 		out->node.type != FS_DIR)
 		out->node.size = 0;
 	return r;
+}
+
+int udf_load(struct udf *f, uint64_t id, struct udf_file *out, struct error *e)
+{
+	return load(f, id, true, out, e);
+}
+
+int udf_load_plain(struct udf *f, uint64_t id, struct udf_file *out,
+	struct error *e)
+{
+	return load(f, id, false, out, e);
 }

@@ -58,6 +58,7 @@ ads = lambda off: off + 216 + adl(off)
 ad0 = lambda off: 216 + adl(off)        # the first allocation descriptor, in the entry
 aed = START * BS + next(struct.unpack_from("<I", g.b, o + 4)[0] for o in range(ads(chained), ads(chained) + 160, 16) if g.b[o + 3] >> 6 == 3) * BS
 n = table(g.b, [(".", [], "!FINDING", " /plain$"),
+    ("attributes of a device in itself", g.seal(char, [(136, le32(BS) + le32(char // BS - START) + le16(0)), (240, le32(99))]), "xattr-damaged.*of type 7", " /char$"),
     ("no NSR", [(g.b.index(b"NSR0"), b"X")], "not recognised"),
     ("first anchor's sum", [(A1 + 4, b"\0")], "!FINDING", " /plain$"),
     ("first anchor leads away", g.seal(A1, [(20, le32(0xffffff0)), (28, le32(0xffffff0))]), " /plain$"),
