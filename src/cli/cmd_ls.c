@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>
+#include "base/checked.h"
 #include "cli/commands.h"
 #include "cli/json.h"
 #include "cli/target.h"
@@ -22,39 +23,27 @@ struct ls {
 	bool hashed; /* ids are hashes */
 };
 
-/* As ls -h: rounded up, in units of 1024. */
+/* As ls -h: rounded up, in units of 1024, one decimal below ten. */
 static void short_size(uint64_t v, char out[32])
 {
-	static const char units[] = "KMGTPE";
-	uint64_t whole = v, rest = 0;
+	static const char units[] = " KMGTPE";
 	unsigned u = 0;
+	uint64_t unit = 1, tenths, whole;
 
-	for (; whole >= 1024; u++) {
-		rest = whole % 1024 + (rest != 0);
-		whole /= 1024;
+	/* up to where rounding gives 1024 of them */
+	while (u < 6 && div_ceil(v, unit) >= 1024) {
+		unit <<= 10;
+		u++;
 	}
-	if (u && whole < 10 && rest) {
-		rest = (rest * 10 + 1023) / 1024;
-		if (rest == 10)
-			whole++, rest = 0;
-		if (whole < 10) {
-			snprintf(out, 32, "%" PRIu64 ".%" PRIu64 "%c", whole,
-				rest, units[u - 1]);
-			return;
-		}
-		rest = 0;
-	}
-	whole += rest != 0;
-	if (u && whole == 1024 && u < 6) {
-		snprintf(out, 32, "1.0%c", units[u]);
-		return;
-	}
-	if (u && whole < 10)
-		snprintf(out, 32, "%" PRIu64 ".0%c", whole, units[u - 1]);
-	else if (u)
-		snprintf(out, 32, "%" PRIu64 "%c", whole, units[u - 1]);
+	tenths = v / unit * 10 + div_ceil(v % unit * 10, unit);
+	whole = div_ceil(v, unit);
+	if (!u)
+		snprintf(out, 32, "%" PRIu64, v);
+	else if (tenths < 100)
+		snprintf(out, 32, "%" PRIu64 ".%" PRIu64 "%c", tenths / 10,
+			tenths % 10, units[u]);
 	else
-		snprintf(out, 32, "%" PRIu64, whole);
+		snprintf(out, 32, "%" PRIu64 "%c", whole, units[u]);
 }
 
 static void put_long(const struct ls *ls, const struct entry *x)

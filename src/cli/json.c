@@ -2,10 +2,11 @@
 #include "cli/json.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "base/checked.h"
 #include "base/utf.h"
+#include "cli/cli.h"
 #include "disk/spool.h"
 #include "library/library.h"
 
@@ -81,21 +82,33 @@ static bool put_by(void)
 	return true;
 }
 
-static void pour(void)
+/* Prints what came before mem. */
+static int pour_file(struct error *e)
 {
 	AUTO_SOURCE src = NULL;
-	AUTO_FREE uint8_t *buf = malloc(1 << 16);
+	uint8_t buf[1 << 14];
+	int r = spool_source(held.file, "held output", &src, e);
 
-	if (held.filed && buf &&
-		!spool_source(held.file, "output", &src, NULL))
-		for (uint64_t at = 0; at < held.filed;) {
-			size_t n = (size_t)u64_min(1 << 16, held.filed - at);
+	for (uint64_t at = 0; at < held.filed && !r;) {
+		size_t n = (size_t)u64_min(sizeof(buf), held.filed - at);
 
-			if (source_pread(src, buf, n, at, NULL))
-				break;
+		r = source_pread(src, buf, n, at, e);
+		if (!r)
 			fwrite(buf, 1, n, held.to);
-			at += n;
-		}
+		at += n;
+	}
+	return r;
+}
+
+static void pour(void)
+{
+	struct error e = { 0 };
+
+	if (held.filed && pour_file(&e)) {
+		/* an object with a hole in it must not look like one */
+		cli_error("output: %s", e.msg);
+		_exit(EXIT_IO);
+	}
 	if (held.mem.len)
 		fwrite(held.mem.data, 1, held.mem.len, held.to);
 	spool_free(held.file);

@@ -223,12 +223,13 @@ static int make_session(struct server *s, const struct mount_args *a,
 	free(argv[2]);
 	if (!s->se)
 		return error_set(e, ERR_IO, "FUSE: no session");
-	if (a->allow_other && !others_allowed())
-		return error_set(e, ERR_IO,
-			"%s: --allow-other: /etc/fuse.conf has no line "
-			"user_allow_other", a->dir);
 	if (fuse_session_mount(s->se, a->dir))
-		return error_set(e, ERR_IO, "%s: cannot mount there", a->dir);
+		return a->allow_other && !others_allowed()
+			       ? error_set(e, ERR_IO,
+					 "%s: --allow-other: /etc/fuse.conf has "
+					 "no line user_allow_other", a->dir)
+			       : error_set(e, ERR_IO, "%s: cannot mount there",
+					 a->dir);
 	s->mounted = true;
 	return 0;
 }

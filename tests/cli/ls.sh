@@ -50,3 +50,8 @@ find r/odd -type f -size -200k -print0 | sort -z | head -z -n 40 | while read -r
 done
 # a mode, sizes and columns that people read
 strata ls -l m:/etc | grep -Eq '^-rw-r--r--  +1 +0 +0 +[0-9]+ 20[0-9-]+ [0-9:]+ fstab$' || fail "ls -l: $(strata ls -l m:/etc)"
+# sizes for people, as ls rounds them: up
+mkdir sizes; for n in 0 1 1023 1024 1025 1126 1127 10137 10138 10240 10241 1047552 1047553 1048576 1153331 1153434 1153435 10485760 104857599 1072693249 1073741823 5368709121 1098437885953 $(shuf -i 1-9000000000 -n 40 --random-source=<(seq 99999)); do truncate -s "$n" "sizes/$n"; done
+truncate -s 16M sizes.img; mke2fs -q -F -t ext4 -d sizes sizes.img
+LC_ALL=C ls -lh sizes | awk 'NR > 1 { print $NF, $5 }' | sort > want
+strata ls -lh sizes.img:/ | awk '$NF != "lost+found" { print $NF, $5 }' | sort > have; cmp want have || fail "$(diff want have)"
