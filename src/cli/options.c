@@ -176,7 +176,6 @@ struct parse {
 	struct cli *c;
 	VEC(struct cli_value) values;
 	VEC(char *) args;
-	bool help;
 };
 
 static int take_choice(struct cli *c, const struct cli_option *o,
@@ -204,14 +203,13 @@ static int take_choice(struct cli *c, const struct cli_option *o,
 	return 0;
 }
 
-static int take_common(struct parse *p, const struct cli_option *o,
+static int take_common(struct cli *c, const struct cli_option *o,
 	const char *value)
 {
-	struct cli *c = p->c;
 	struct {
 		const char *name;
 		bool *flag;
-	} flags[] = { { "help", &p->help }, { "quiet", &c->quiet },
+	} flags[] = { { "help", &c->want_help }, { "quiet", &c->quiet },
 		{ "verbose", &c->verbose }, { "json", &c->json },
 		{ "null", &c->null }, { "no-pager", &c->no_pager } };
 
@@ -236,7 +234,7 @@ static int take(struct parse *p, const struct cli_option *o, bool common,
 	const char *value)
 {
 	if (common)
-		return take_common(p, o, value);
+		return take_common(p->c, o, value);
 	if (!vec_push(&p->values, (struct cli_value){ o, value ? value : "" }))
 		return error_nomem(&p->c->err);
 	return 0;
@@ -369,6 +367,5 @@ int cli_parse(struct cli *c, int argc, char **argv)
 	c->nvalues = p.values.len;
 	c->args = p.args.items;
 	c->nargs = (int)p.args.len;
-	c->want_help = p.help;
 	return r;
 }

@@ -11,7 +11,7 @@
 
 #define M(s) s, sizeof(s) - 1
 
-/* All at the first byte, of five or more where they are not letters. */
+/* All at the first byte; four bytes are the least that is taken for a magic. */
 static const struct kind {
 	const char *magic;
 	size_t len;

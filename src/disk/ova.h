@@ -102,6 +102,7 @@ struct ova_member {
 	 * one; 0: not. real_size: of pax. Never in an appliance. */
 	char sparse;
 	uint64_t real_size;
+	uint64_t lists; /* 'S': bytes of lists, at off; its data is behind */
 };
 
 struct ova_members {

@@ -239,10 +239,10 @@ static int check_member(const struct ova_members *out, const char *name,
 
 static int add(struct ova_members *out, const struct tar_header *h,
 	struct pending *p, bool any, uint64_t at, uint64_t size,
-	struct error *e)
+	uint64_t lists, struct error *e)
 {
 	AUTO_FREE char *name = member_name(h, p);
-	struct ova_member m = { .off = at + 512, .size = size };
+	struct ova_member m = { .off = at + 512, .size = size, .lists = lists };
 	int r;
 
 	if (!name)
@@ -326,7 +326,7 @@ static int read_all(struct source *file, struct ova_members *out,
 		if (h.type == 'x' || h.type == 'L') {
 			r = extended(file, h.type, at + 512, size, p, e);
 		} else if (h.type != 'g' && h.type != 'K') {
-			r = add(out, &h, p, any, at, size, e);
+			r = add(out, &h, p, any, at, size, lists, e);
 			free(p->name);
 			*p = (struct pending){ 0 };
 		}

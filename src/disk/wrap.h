@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Compressed files around a disk image: gzip, xz, zstd, bzip2, lz4, lzma, lzip,
- * and a zip or tar with one disk in it. Unpacked into a temporary file without a name before the format
- * is probed. */
+ * and a zip or tar with one disk in it. What is packed goes to a temporary file
+ * without a name before the format is probed. */
 #ifndef STRATA_DISK_WRAP_H
 #define STRATA_DISK_WRAP_H
 

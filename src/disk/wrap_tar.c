@@ -68,9 +68,7 @@ static int finish(struct sparse *s, struct source **out, struct error *e)
 /* --- GNU's own format: 4 entries in the header, 21 in each that follows --- */
 
 #define OLD_LIST 386
-#define OLD_MORE 482
 #define OLD_SIZE 483
-#define EXT_MORE 504
 
 static int old_entries(struct sparse *s, const uint8_t *p, unsigned n,
 	struct error *e)
@@ -91,52 +89,24 @@ static int old_entries(struct sparse *s, const uint8_t *p, unsigned n,
 	return 0;
 }
 
-static int old_sparse(struct sparse *s, uint64_t header, struct error *e)
+/* The header's own entries, then those of the lists behind it. */
+static int old_sparse(struct sparse *s, uint64_t header, uint64_t lists,
+	struct error *e)
 {
-	VEC(uint64_t) lists = { 0 };
-	uint8_t h[512];
-	bool more;
-	int r = source_pread(s->file, h, sizeof(h), header, e);
+	uint8_t b[512];
+	int r = source_pread(s->file, b, sizeof(b), header, e);
 
 	if (r)
 		return r;
-	if (!ova_tar_number((const char *)h + OLD_SIZE, 12, &s->size) ||
+	if (!ova_tar_number((const char *)b + OLD_SIZE, 12, &s->size) ||
 		s->size > LIMIT_DISK_SIZE)
 		return bad(header + OLD_SIZE, "a damaged size", e);
-	/* The data comes behind the last list. */
-	more = h[OLD_MORE];
-	while (!r && more) {
-		uint8_t x[512];
-
-		if (lists.len > LIMIT_TAR_SPARSE / 21)
-			r = error_at(e, ERR_LIMIT, s->at,
-				"tar: a sparse member of over %u pieces",
-				LIMIT_TAR_SPARSE);
-		else if (s->at + sizeof(x) > s->file->size)
-			r = bad(s->at, "a sparse member's list is cut off", e);
-		else if (!vec_push(&lists, s->at))
-			r = error_nomem(e);
-		else
-			r = source_pread(s->file, x, sizeof(x), s->at, e);
-		more = !r && x[EXT_MORE];
-		s->at += sizeof(x);
-	}
-	/* The member's size does not count the lists. */
-	if (!r && !u64_add(s->end, lists.len * 512, &s->end))
-		r = bad(header, "a damaged size", e);
-	s->end = u64_min(s->end, s->file->size);
-	if (!r && s->at > s->end)
-		r = bad(header, "a damaged size", e);
-	if (!r)
-		r = old_entries(s, h + OLD_LIST, 4, e);
-	for (size_t i = 0; i < lists.len && !r; i++) {
-		uint8_t x[512];
-
-		r = source_pread(s->file, x, sizeof(x), lists.items[i], e);
+	r = old_entries(s, b + OLD_LIST, 4, e);
+	for (uint64_t at = 0; at < lists && !r; at += sizeof(b)) {
+		r = source_pread(s->file, b, sizeof(b), header + 512 + at, e);
 		if (!r)
-			r = old_entries(s, x, 21, e);
+			r = old_entries(s, b, 21, e);
 	}
-	vec_release(&lists);
 	return r;
 }
 
@@ -250,11 +220,12 @@ int wrap_tar_member(struct source *file, const struct finding_sink *findings,
 		r = wrap_pick_end(&pick, "tar", findings, e);
 	if (!r && x->sparse) {
 		struct sparse s = { .file = file,
-			.at = x->off,
-			.end = x->off + x->size,
+			.at = x->off + x->lists,
+			.end = x->off + x->lists + x->size,
 			.size = x->real_size };
 
-		r = x->sparse == 'S' ? old_sparse(&s, x->off - 512, e)
+		r = x->sparse == 'S' ? old_sparse(&s, x->off - 512, x->lists,
+						 e)
 				     : pax_sparse(&s, e);
 		if (!r)
 			r = finish(&s, out, e);

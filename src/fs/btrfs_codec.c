@@ -22,8 +22,8 @@ static int decode_zlib(struct btrfs_codec *c, const uint8_t *in, size_t in_len,
 	if (r)
 		return r;
 	/* All that is wanted may be there though the end is not. */
-	return inflate_block(c->inflate, INFLATE_ZLIB, in, in_len, out, out_len, got,
-		       NULL) != INFLATE_BAD || *got == out_len
+	return inflate_block(c->inflate, INFLATE_ZLIB, in, in_len, out, out_len,
+		       got, NULL) != INFLATE_BAD || *got == out_len
 		       ? 0
 		       : error_set(e, ERR_CORRUPT, "btrfs: bad zlib data");
 }
@@ -106,7 +106,8 @@ static int decode_lzo(uint32_t sector, const uint8_t *in, size_t in_len,
 }
 
 int btrfs_decode(struct btrfs_codec *c, uint8_t method, uint32_t sectorsize,
-	const uint8_t *in, size_t in_len, uint8_t *out, size_t out_len, struct error *e)
+	const uint8_t *in, size_t in_len, uint8_t *out, size_t out_len,
+	struct error *e)
 {
 	size_t got = 0;
 	int rc;

@@ -304,8 +304,9 @@ static int decoded_get(struct btrfs *b, const struct fext *f, struct error *e)
 				"address %" PRIu64 " does not match its "
 				"checksum", f->disk + bad);
 		if (!rc)
-			rc = btrfs_decode(&b->codec, f->compression, b->sb.sectorsize, raw,
-				(size_t)f->disk_len, out, (size_t)f->ram, e);
+			rc = btrfs_decode(&b->codec, f->compression,
+				b->sb.sectorsize, raw, (size_t)f->disk_len,
+				out, (size_t)f->ram, e);
 		if (!rc)
 			break;
 	}
@@ -329,8 +330,9 @@ static int fext_read(struct btrfs *b, const struct fext *f, uint8_t *buf,
 
 		if (!out)
 			return error_nomem(e);
-		rc = btrfs_decode(&b->codec, f->compression, b->sb.sectorsize, f->data,
-			f->data_len, out, (size_t)f->ram, e);
+		rc = btrfs_decode(&b->codec, f->compression,
+			b->sb.sectorsize, f->data, f->data_len, out,
+			(size_t)f->ram, e);
 		if (!rc)
 			memcpy(buf, out + at, len);
 		return rc;

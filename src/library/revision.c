@@ -193,13 +193,13 @@ int library_resolve(struct library *l, const char *rev, struct oid *out,
 		at = strndup(ops + 2, (size_t)(end - ops - 2));
 		if (!at)
 			return error_nomem(e);
-		r = ref_name_check(name, e);
-		if (!r)
-			r = library_ref_read(l, REFS_HEADS, name, out, e);
 		if (!*name)
 			return error_set(e, ERR_ARG,
 				"%s: of which branch? (none is checked out)",
 				rev);
+		r = ref_name_check(name, e);
+		if (!r)
+			r = library_ref_read(l, REFS_HEADS, name, out, e);
 		if (r)
 			return error_set(e, ERR_NOTFOUND,
 				"%s: no branch of this name", name);

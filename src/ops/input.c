@@ -357,8 +357,8 @@ int input_open(const char *path, const struct input_args *a, struct input *out,
 char *input_base_name(const char *path)
 {
 	static const char *const endings[] = { ".gz", ".xz", ".zst", ".zip",
-		".bz2", ".lz4", ".lzma", ".lz", ".tgz", ".txz", ".raw", ".img", ".qcow2", ".qcow", ".vmdk", ".vhd",
-		".vhdx", ".vdi", ".vpc", ".ova", ".ovf", ".iso", ".dd", ".bin",
+		".bz2", ".lz4", ".lzma", ".lz", ".tgz", ".txz", ".raw", ".img",
+		".qcow2", ".qcow", ".vmdk", ".vhd", ".vhdx", ".vdi", ".vpc", ".ova", ".ovf", ".iso", ".dd", ".bin",
 		".tar" };
 	AUTO_FREE char *copy = strdup(path);
 	char *base;

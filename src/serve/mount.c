@@ -186,16 +186,22 @@ struct server {
 	bool mounted;
 };
 
-/* fusermount3 asks this of all but root. */
+/* fusermount3 asks this of all but root, and reads the line so: without what
+ * stands behind a '#', and without blanks around it. */
 static bool others_allowed(void)
 {
 	char line[256];
 	bool yes = !geteuid();
 	FILE *f = fopen("/etc/fuse.conf", "re");
 
-	while (f && fgets(line, sizeof(line), f))
-		yes |= !strcmp(line, "user_allow_other\n") ||
-		       !strcmp(line, "user_allow_other");
+	while (f && fgets(line, sizeof(line), f)) {
+		const char *p;
+
+		line[strcspn(line, "#\n")] = 0;
+		p = line + strspn(line, " \t");
+		yes |= !strncmp(p, "user_allow_other", 16) &&
+		       !p[16 + strspn(p + 16, " \t")];
+	}
 	if (f)
 		fclose(f);
 	return yes;
@@ -223,13 +229,12 @@ static int make_session(struct server *s, const struct mount_args *a,
 	free(argv[2]);
 	if (!s->se)
 		return error_set(e, ERR_IO, "FUSE: no session");
+	if (a->allow_other && !others_allowed())
+		return error_set(e, ERR_IO,
+			"%s: --allow-other: /etc/fuse.conf has no line "
+			"user_allow_other", a->dir);
 	if (fuse_session_mount(s->se, a->dir))
-		return a->allow_other && !others_allowed()
-			       ? error_set(e, ERR_IO,
-					 "%s: --allow-other: /etc/fuse.conf has "
-					 "no line user_allow_other", a->dir)
-			       : error_set(e, ERR_IO, "%s: cannot mount there",
-					 a->dir);
+		return error_set(e, ERR_IO, "%s: cannot mount there", a->dir);
 	s->mounted = true;
 	return 0;
 }

@@ -386,8 +386,8 @@ static int read_fstab(struct view_files *v, fstab_lines *out, struct error *e)
 	return parse_fstab(&text, out, e);
 }
 
-enum { SCORE_NONE, SCORE_WINDOWS = 40, SCORE_TYPE = 45, SCORE_OTHER = 50, SCORE_FSTAB = 55,
-	SCORE_OS = 60, SCORE_SAYS = 100, SCORE_SAYS_OS = 110 };
+enum { SCORE_NONE, SCORE_WINDOWS = 40, SCORE_TYPE = 45, SCORE_OTHER = 50,
+	SCORE_FSTAB = 55, SCORE_OS = 60, SCORE_SAYS = 100, SCORE_SAYS_OS = 110 };
 
 /* How much the candidate, which is mounts[0], looks like the root. */
 static int score(struct view_files *v, int *out, struct error *e)
