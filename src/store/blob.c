@@ -9,9 +9,27 @@ struct read_whole {
 	void *buf;
 	size_t len;
 	uint64_t off;
+	bool padded; /* what is behind the end of the blob is zeros */
 	/* where it is chunked: the list */
 	struct buf list;
 };
+
+/* Cuts the read to the size of the blob, or refuses it. */
+static int pad(struct read_whole *w, uint64_t size, struct error *e)
+{
+	size_t n;
+
+	if (range_inside(w->off, w->len, size))
+		return 0;
+	if (!w->padded)
+		return error_at(e, ERR_RANGE, w->off,
+			"read past the end of a blob");
+	n = w->off < size ? (size_t)(size - w->off) : 0;
+	memset((uint8_t *)w->buf + n, 0, w->len - n);
+	w->len = n;
+	w->off = u64_min(w->off, size);
+	return 0;
+}
 
 static int read_part(void *ctx, const struct located *at, const uint8_t *data,
 	struct error *e)
@@ -19,9 +37,8 @@ static int read_part(void *ctx, const struct located *at, const uint8_t *data,
 	struct read_whole *w = ctx;
 
 	if (at->kind == OBJ_BLOB) {
-		if (!range_inside(w->off, w->len, at->len))
-			return error_at(e, ERR_RANGE, w->off,
-				"read past the end of a blob");
+		if (pad(w, at->len, e))
+			return ERR_RANGE;
 		memcpy(w->buf, data + w->off, w->len);
 		return 0;
 	}
@@ -104,58 +121,76 @@ static uint64_t segment_len(const struct buf *l)
 	return l->len > CHUNKLIST_HEAD ? get_le32(l->data + CHUNKLIST_HEAD + 32) : 1;
 }
 
-int store_read_blob(struct store *s, const struct oid *id, void *buf_arg,
+static int read_segments(struct store *s, const struct buf *l, uint8_t *buf,
 	size_t len, uint64_t off, struct error *e)
 {
-	struct read_whole w = { .buf = buf_arg, .len = len, .off = off };
-	uint8_t *buf = buf_arg;
-	uint64_t seg;
-	size_t n;
-	int r;
+	size_t n = (l->len - CHUNKLIST_HEAD) / CHUNKLIST_ENTRY;
+	uint64_t seg = segment_len(l);
+	int r = 0;
 
-	if (oid_equal(id, &oid_empty))
-		return len || off ? error_at(e, ERR_RANGE, off,
-					    "read past the end of a blob")
-				  : 0;
-	r = store_with_object(s, SPACE_CONTENT, id, read_part, &w, e);
-	if (r != 1)
-		goto out;
-	r = list_check(&w.list, e);
-	if (r)
-		goto out;
-	if (!range_inside(off, len, get_le64(w.list.data + 1))) {
-		r = error_at(e, ERR_RANGE, off, "read past the end of a blob");
-		goto out;
-	}
-	n = (w.list.len - CHUNKLIST_HEAD) / CHUNKLIST_ENTRY;
-	if (w.list.data[0] == 0) {
-		r = read_list(s, w.list.data + CHUNKLIST_HEAD, n, 0, buf, len, off,
-			e);
-		goto out;
-	}
-	seg = segment_len(&w.list);
 	while (len && !r) {
 		AUTO_BUF list = BUF_INIT;
 		uint64_t i = seg ? off / seg : n;
 		size_t take;
 
-		if (i >= n) {
-			r = error_set(e, ERR_DAMAGED,
+		if (i >= n)
+			return error_set(e, ERR_DAMAGED,
 				"library: a list of segments is too short");
-			break;
-		}
 		take = (size_t)u64_min(seg - off % seg, len);
-		r = get_segment(s, w.list.data + CHUNKLIST_HEAD + CHUNKLIST_ENTRY * i,
-			&list, e);
+		r = get_segment(s,
+			l->data + CHUNKLIST_HEAD + CHUNKLIST_ENTRY * i, &list,
+			e);
 		if (!r)
 			r = read_list(s, list.data + CHUNKLIST_HEAD,
-				(list.len - CHUNKLIST_HEAD) / CHUNKLIST_ENTRY, i * seg,
-				buf, take, off, e);
+				(list.len - CHUNKLIST_HEAD) / CHUNKLIST_ENTRY,
+				i * seg, buf, take, off, e);
 		buf += take;
 		off += take;
 		len -= take;
 	}
-out:
+	return r;
+}
+
+static int read_blob(struct store *s, const struct oid *id,
+	struct read_whole *w, struct error *e)
+{
+	int r;
+
+	if (oid_equal(id, &oid_empty))
+		return w->len || w->off ? pad(w, 0, e) : 0;
+	r = store_with_object(s, SPACE_CONTENT, id, read_part, w, e);
+	if (r != 1)
+		return r;
+	r = list_check(&w->list, e);
+	if (!r)
+		r = pad(w, get_le64(w->list.data + 1), e);
+	if (r)
+		return r;
+	if (w->list.data[0])
+		return read_segments(s, &w->list, w->buf, w->len, w->off, e);
+	return read_list(s, w->list.data + CHUNKLIST_HEAD,
+		(w->list.len - CHUNKLIST_HEAD) / CHUNKLIST_ENTRY, 0, w->buf,
+		w->len, w->off, e);
+}
+
+int store_read_blob(struct store *s, const struct oid *id, void *buf,
+	size_t len, uint64_t off, struct error *e)
+{
+	struct read_whole w = { .buf = buf, .len = len, .off = off };
+	int r = read_blob(s, id, &w, e);
+
+	buf_release(&w.list);
+	return r;
+}
+
+int store_read_padded(struct store *s, const struct oid *id, void *buf,
+	size_t len, uint64_t off, struct error *e)
+{
+	struct read_whole w = {
+		.buf = buf, .len = len, .off = off, .padded = true
+	};
+	int r = read_blob(s, id, &w, e);
+
 	buf_release(&w.list);
 	return r;
 }

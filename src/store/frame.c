@@ -2,6 +2,7 @@
 #include "store/frame.h"
 
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 #include <zstd.h>
 #include "base/checked.h"
@@ -59,31 +60,62 @@ bool frame_header_check(const struct frame_header *h)
 			       offsetof(struct frame_header, header_checksum));
 }
 
-static pthread_key_t dctx_key;
-static pthread_once_t dctx_once = PTHREAD_ONCE_INIT;
+/* What a thread decodes with: kept, since memory that comes and goes is
+ * cleared by the kernel and is in no cache each time. */
+struct decoder {
+	ZSTD_DCtx *zstd;
+	uint8_t *stored;
+	size_t room;
+};
 
-static void dctx_free(void *p)
+static pthread_key_t decoder_key;
+static pthread_once_t decoder_once = PTHREAD_ONCE_INIT;
+
+static void decoder_free(void *p)
 {
-	ZSTD_freeDCtx(p);
+	struct decoder *d = p;
+
+	ZSTD_freeDCtx(d->zstd);
+	free(d->stored);
+	free(d);
 }
 
-static void dctx_init(void)
+static void decoder_init(void)
 {
-	pthread_key_create(&dctx_key, dctx_free);
+	pthread_key_create(&decoder_key, decoder_free);
 }
 
-/* One decoder a thread. */
-static ZSTD_DCtx *dctx_get(void)
+static struct decoder *decoder_get(void)
 {
-	ZSTD_DCtx *d;
+	struct decoder *d;
 
-	pthread_once(&dctx_once, dctx_init);
-	d = pthread_getspecific(dctx_key);
-	if (!d) {
-		d = ZSTD_createDCtx();
-		pthread_setspecific(dctx_key, d);
+	pthread_once(&decoder_once, decoder_init);
+	d = pthread_getspecific(decoder_key);
+	if (d)
+		return d;
+	d = calloc(1, sizeof(*d));
+	if (d)
+		d->zstd = ZSTD_createDCtx();
+	if (!d || !d->zstd || pthread_setspecific(decoder_key, d)) {
+		if (d)
+			decoder_free(d);
+		return NULL;
 	}
 	return d;
+}
+
+uint8_t *frame_stored_room(size_t len)
+{
+	struct decoder *d = decoder_get();
+
+	if (!d)
+		return NULL;
+	if (d->room < len) {
+		free(d->stored);
+		d->stored = malloc(len + len / 4);
+		d->room = d->stored ? len + len / 4 : 0;
+	}
+	return d->stored;
 }
 
 int frame_decode(const uint8_t *stored, size_t len, void *raw, size_t raw_len,
@@ -108,9 +140,9 @@ int frame_decode(const uint8_t *stored, size_t len, void *raw, size_t raw_len,
 		memcpy(raw, stored, len);
 		return 0;
 	}
-	if (!dctx_get())
+	if (!decoder_get())
 		return error_nomem(e);
-	n = ZSTD_decompressDCtx(dctx_get(), raw, raw_len, stored, len);
+	n = ZSTD_decompressDCtx(decoder_get()->zstd, raw, raw_len, stored, len);
 	if (n != raw_len)
 		return error_set(e, ERR_DAMAGED, "frame does not decompress: "
 			"%s", ZSTD_isError(n) ? ZSTD_getErrorName(n)

@@ -22,6 +22,10 @@ int frame_encode(struct ZSTD_CCtx_s *cctx, int level, const void *raw,
 int frame_decode(const uint8_t *stored, size_t len, void *raw, size_t raw_len,
 	struct error *e);
 
+/* The calling thread's own room for the stored bytes of one frame; until its
+ * next call. NULL: no memory. */
+uint8_t *frame_stored_room(size_t len);
+
 /* Reads a frame header; false where it is none. */
 bool frame_header_check(const struct frame_header *h);
 

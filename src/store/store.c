@@ -344,7 +344,7 @@ static int load_frame(void *ctx, void *raw, size_t len, struct error *e)
 {
 	struct load *l = ctx;
 	size_t n = sizeof(struct frame_header) + l->at->stored_len;
-	AUTO_FREE uint8_t *stored = malloc(n);
+	uint8_t *stored = frame_stored_room(n);
 	char hex[33];
 	int r;
 

@@ -56,6 +56,9 @@ int store_get_record(struct store *s, enum object_kind kind,
 /* Reads len bytes at off of a blob, whether whole or chunked. RANGE outside. */
 int store_read_blob(struct store *s, const struct oid *id, void *buf,
 	size_t len, uint64_t off, struct error *e);
+/* The same as a file lies in its blocks: behind its end are zeros. */
+int store_read_padded(struct store *s, const struct oid *id, void *buf,
+	size_t len, uint64_t off, struct error *e);
 /* Ahead of a long read by one of several threads: decodes the frames that hold
  * these bytes and that no other thread is decoding, so that threads whose
  * reads share frames do not wait for each other in step. What fails is told by

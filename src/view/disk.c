@@ -147,9 +147,7 @@ static size_t find(const layout_extents *x, uint64_t off)
 static int read_extent(struct disk_source *d, const struct layout_extent *x,
 	uint8_t *buf, size_t len, uint64_t in, struct error *e)
 {
-	uint64_t size, off;
-	size_t n;
-	int r;
+	uint64_t off;
 
 	if (x->kind == LAYOUT_ZERO) {
 		memset(buf, 0, len);
@@ -157,15 +155,7 @@ static int read_extent(struct disk_source *d, const struct layout_extent *x,
 	}
 	if (!u64_add(x->id_off, in, &off))
 		return error_set(e, ERR_DAMAGED, "library: a layout overflows");
-	r = store_read_blob(d->l->store, &x->id, buf, len, off, e);
-	if (r != ERR_RANGE)
-		return r;
-	r = store_blob_size(d->l->store, &x->id, &size, e);
-	if (r)
-		return r;
-	n = off < size ? (size_t)u64_min(size - off, len) : 0;
-	memset(buf + n, 0, len - n);
-	return n ? store_read_blob(d->l->store, &x->id, buf, n, off, e) : 0;
+	return store_read_padded(d->l->store, &x->id, buf, len, off, e);
 }
 
 /* Reads of at least this much are one thread's part of a sweep. */
