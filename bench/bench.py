@@ -6,7 +6,7 @@ Runs strata and its peers on the same disks, in turn, warm, several times each, 
 whether each goal is reached, as a table and as JSON. Ratios count, seconds do not: machines differ."""
 import argparse, os, shutil, statistics, subprocess, sys, time
 import common
-from common import env, goal, report, run, top
+from common import env, goal, report, run, top, turns
 
 ap = argparse.ArgumentParser()
 ap.add_argument("--dir", default="/var/tmp/strata-bench")
@@ -100,9 +100,11 @@ def bench_import():
     print("\n== import")
     data = os.path.join(D, "base.data")
     data_of(img("base"), data)
-    z, m = median(lambda: (clean("z.zst"), settle()), ["zstd", "-q", "-3", "-T2", "-f", data, "-o", D + "/z.zst"])
+    (z, m, _), (s, sm, _) = turns(args.runs,
+        (lambda: (clean("z.zst"), settle()), ["zstd", "-q", "-3", "-T2", "-f", data, "-o", D + "/z.zst"]),
+        (lambda: fresh_lib("lib"), [S, "-q", "-L", lib("lib"), "import", img("base")]))
     report("first import, base", "zstd -3 -T2", z, m, "%d MB" % (du(D + "/z.zst") / 1e6))
-    s, m = median(lambda: fresh_lib("lib"), [S, "-q", "-L", lib("lib"), "import", img("base")])
+    m = sm
     report("first import, base", "strata", s, m, "%d MB" % (du(lib("lib")) / 1e6))
     goal("first import / zstd -3 -T2", s / z, 1.3)
     goal("peak memory of an import", m, 200, "MiB")
@@ -130,16 +132,16 @@ def bench_import():
     report("first import, base", "qemu-img -c zstd", q, qm)
     clean("z.zst", "base.data", "q.qcow2")
 
-    cp, _ = median(lambda: (clean("cp.raw"), settle()), ["cp", "--sparse=always", img("web2"), D + "/cp.raw"])
-    report("next version, web2 after web", "cp --sparse=always", cp)
-    clean("cp.raw")
-
     def before_next():
         fresh_lib("lib2")
         for n in ("base", "web"):
             run([S, "-q", "-L", lib("lib2"), "import", img(n)])
         settle()
-    s2, m2 = median(before_next, [S, "-q", "-L", lib("lib2"), "import", img("web2")])
+    (cp, _, _), (s2, m2, _) = turns(args.runs,
+        (lambda: (clean("cp.raw"), settle()), ["cp", "--sparse=always", img("web2"), D + "/cp.raw"]),
+        (before_next, [S, "-q", "-L", lib("lib2"), "import", img("web2")]))
+    report("next version, web2 after web", "cp --sparse=always", cp)
+    clean("cp.raw")
     report("next version, web2 after web", "strata", s2, m2)
     goal("next version / cp", s2 / cp, 1.5)
     clean("lib2")
@@ -167,17 +169,28 @@ def bench_store():
     goal("store / smallest of borg, restic, casync", sizes["strata"] / best, 0.85)
 
     print("\n== export")
-    cp, _ = median(lambda: (clean("cp.raw"), settle()), ["cp", "--sparse=always", img("java"), D + "/cp.raw"])
+    # In turn, so that what the machine does to memory meets all of them.
+    files = ("cp.raw", "out.raw", "q.qcow2", "out.qcow2")
+    (cp, _, _), (s, m, _), (q, _, _), (sq, sqm, _) = turns(args.runs, *[
+        (lambda: (clean(*files), settle()), c) for c in (
+            ["cp", "--sparse=always", img("java"), D + "/cp.raw"],
+            [S, "-q", "-L", lib("five"), "export", "java", "-o", D + "/out.raw"],
+            ["qemu-img", "convert", "-O", "qcow2", img("java"), D + "/q.qcow2"],
+            [S, "-q", "-L", lib("five"), "export", "java", "-o", D + "/out.qcow2"])])
     report("export raw, java", "cp --sparse=always", cp)
-    clean("cp.raw")
-    s, m = median(lambda: (clean("out.raw"), settle()), [S, "-q", "-L", lib("five"), "export", "java", "-o", D + "/out.raw"])
     report("export raw, java", "strata", s, m)
     exported = s
+    clean(*files)
+    run([S, "-q", "-L", lib("five"), "export", "java", "-o", D + "/out.raw"])
     if subprocess.call(["cmp", img("java"), D + "/out.raw"]):
         sys.exit("bench: the export is not identical")
     clean("out.raw")
     goal("export raw / cp", s / cp, 1.5)
     goal("peak memory of an export", m, 200, "MiB")
+    report("to qcow2, java", "qemu-img convert", q)
+    report("to qcow2, java", "strata", sq, sqm)
+    goal("export qcow2 / export raw", sq / s, 1.2)
+    goal("qemu-img convert / export qcow2", q / sq, 1.5, at_least=True)
     x = os.path.join(D, "x")
 
     def room():
@@ -192,14 +205,6 @@ def bench_store():
         report("export raw, java", k, v)
     goal("smallest of the peers / export", min(peers.values()) / s, 4, at_least=True)
     clean("x")
-
-    q, _ = median(lambda: (clean("q.qcow2"), settle()), ["qemu-img", "convert", "-O", "qcow2", img("java"), D + "/q.qcow2"])
-    report("to qcow2, java", "qemu-img convert", q)
-    sq, m = median(lambda: (clean("q.qcow2"), settle()), [S, "-q", "-L", lib("five"), "export", "java", "-o", D + "/q.qcow2"])
-    report("to qcow2, java", "strata", sq, m)
-    clean("q.qcow2")
-    goal("export qcow2 / export raw", sq / s, 1.2)
-    goal("qemu-img convert / export qcow2", q / sq, 1.5, at_least=True)
 
     t, m, _ = run([S, "-q", "-L", lib("five"), "repack"])
     after = du(lib("five"))
