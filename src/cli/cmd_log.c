@@ -20,6 +20,8 @@ static const struct cli_option options[] = {
 	{ 0, "grep", "REGEX", "only commits whose message matches", 0 },
 	{ 0, "oneline", NULL, "a line a commit", 0 },
 	{ 0, "all", NULL, "from all branches and tags", 0 },
+	{ 0, "decorate", NULL, "show branches and tags (else on a terminal only)", 0 },
+	{ 0, "no-decorate", NULL, "do not show them", 0 },
 	{ 0, NULL, NULL, NULL, 0 },
 };
 
@@ -308,7 +310,7 @@ static int run(struct cli *c)
 
 	if (!r)
 		r = parse(&l);
-	if (!r && !c->json)
+	if (!r && decoration_wanted(c))
 		r = decoration_load(c, &l.names);
 	return r ? r : show(&l);
 }

@@ -110,7 +110,7 @@ static int show_commit(struct cli *c, const struct oid *id)
 
 	if (!r)
 		r = library_get_image(c->lib, &cm.image, &im, &c->err);
-	if (!r && !c->json)
+	if (!r && decoration_wanted(c))
 		r = decoration_load(c, &names);
 	if (!r && c->json) {
 		json_start(&j, stdout, "show");
@@ -293,10 +293,17 @@ static int run(struct cli *c)
 	return r ? r : show_file(c, &t);
 }
 
+static const struct cli_option options[] = {
+	{ 0, "decorate", NULL, "show branches and tags (else on a terminal only)", 0 },
+	{ 0, "no-decorate", NULL, "do not show them", 0 },
+	{ 0, NULL, NULL, NULL, 0 },
+};
+
 const struct command cmd_show = {
 	.name = "show",
 	.synopsis = "REV | REV:PATH | IMAGE:PATH [--json]",
 	.summary = "show a commit and its image, or a file's metadata",
+	.options = options,
 	.operands = COMPLETE_REV,
 	.run = run,
 };

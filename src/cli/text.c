@@ -33,6 +33,12 @@ static int by_id(const void *a, const void *b)
 	return c ? c : strcmp(x->name, y->name);
 }
 
+bool decoration_wanted(const struct cli *c)
+{
+	return !c->json && !cli_flag(c, "no-decorate") &&
+	       (cli_flag(c, "decorate") || isatty(1));
+}
+
 int decoration_load(struct cli *c, struct decoration *out)
 {
 	struct load l = { out, "" };

@@ -14,6 +14,9 @@ struct decoration {
 		char *name; /* "web", "tag: v1" */
 	}) names; /* sorted by id */
 };
+/* Are names of commits shown? As in git: on a terminal, or with --decorate. All
+ * refs are read for it. */
+bool decoration_wanted(const struct cli *c);
 int decoration_load(struct cli *c, struct decoration *out);
 void decoration_release(struct decoration *d);
 

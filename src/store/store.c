@@ -212,6 +212,7 @@ void store_close(struct store *s)
 				s->be->ops->close_handle(s->be, p->handle);
 			free(p);
 		}
+	vec_release(&s->open);
 	snapshot_unref(s, s->snap);
 	pthread_mutex_destroy(&s->lock);
 	free(s);
@@ -254,21 +255,31 @@ static struct pack *pack_get(struct store *s, const uint8_t id[16])
 	return p;
 }
 
-/* With the lock held: closes the open pack that was not used the longest. */
+/* With the lock held: closes the i-th open pack. */
+static void close_open(struct store *s, size_t i)
+{
+	struct pack *p = s->open.items[i];
+
+	s->be->ops->close_handle(s->be, p->handle);
+	p->handle = -1;
+	s->open.items[i] = *vec_last(&s->open);
+	s->open.len--;
+}
+
+/* With the lock held: closes the open pack that was not used the longest, if
+ * one is not in use. */
 static void close_one(struct store *s)
 {
-	struct pack *victim = NULL;
+	size_t victim = SIZE_MAX;
 
-	for (size_t i = 0; i < ARRAY_LEN(s->packs); i++)
-		for (struct pack *p = s->packs[i]; p; p = p->next)
-			if (p->handle >= 0 && !p->users &&
-				(!victim || p->used_at < victim->used_at))
-				victim = p;
-	if (victim) {
-		s->be->ops->close_handle(s->be, victim->handle);
-		victim->handle = -1;
-		s->open_packs--;
-	}
+	for (size_t i = 0; i < s->open.len; i++)
+		if (!s->open.items[i]->users &&
+			(victim == SIZE_MAX ||
+				s->open.items[i]->used_at <
+					s->open.items[victim]->used_at))
+			victim = i;
+	if (victim != SIZE_MAX)
+		close_open(s, victim);
 }
 
 static int pack_open(struct store *s, struct pack *p, struct error *e)
@@ -284,13 +295,16 @@ static int pack_open(struct store *s, struct pack *p, struct error *e)
 	pthread_mutex_lock(&s->lock);
 	if (p->handle >= 0) { /* another thread was faster */
 		s->be->ops->close_handle(s->be, h);
+	} else if (!vec_push(&s->open, p)) {
+		s->be->ops->close_handle(s->be, h);
+		r = error_nomem(e);
 	} else {
 		p->handle = h;
-		if (++s->open_packs > OPEN_PACKS_MAX)
+		if (s->open.len > OPEN_PACKS_MAX)
 			close_one(s);
 	}
 	pthread_mutex_unlock(&s->lock);
-	return 0;
+	return r;
 }
 
 static int pack_read(struct store *s, struct pack *p, void *buf, size_t len,
@@ -428,14 +442,10 @@ int store_tidy(struct store *s, struct error *e)
 	}
 	names_release(&names);
 	pthread_mutex_lock(&s->lock);
-	for (size_t i = 0; i < ARRAY_LEN(s->packs) && !r; i++)
-		for (struct pack *p = s->packs[i]; p; p = p->next)
-			if (p->handle >= 0 && !p->users &&
-				!snapshot_lists(sn, p->id)) {
-				s->be->ops->close_handle(s->be, p->handle);
-				p->handle = -1;
-				s->open_packs--;
-			}
+	for (size_t i = s->open.len; i-- && !r;)
+		if (!s->open.items[i]->users &&
+			!snapshot_lists(sn, s->open.items[i]->id))
+			close_open(s, i);
 	pthread_mutex_unlock(&s->lock);
 	snapshot_unref(s, sn);
 	return r;

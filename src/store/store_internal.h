@@ -8,6 +8,7 @@
 #include "store/frame_cache.h"
 #include "store/index.h"
 #include "base/compiler.h"
+#include "base/vec.h"
 #include "store/lease.h"
 #include "store/store.h"
 
@@ -49,7 +50,7 @@ struct store {
 	pthread_mutex_t lock; /* guards what follows */
 	struct snapshot *snap;
 	struct pack *packs[256]; /* by first byte of the id */
-	unsigned open_packs;
+	VEC(struct pack *) open; /* those with a handle */
 	uint64_t clock, next_key;
 	bool lenient; /* damaged index files are left out */
 };

@@ -78,7 +78,7 @@ done
 printf 'commit\tr\t1\nfile\tf\t0\nend\ncommit\tl\t2\tr\nfile\tf\t1\nend\ncommit\tm\t3\tr\nfile\tf\t2\nend\ncommit\tt\t4\tl\tm\nfile\tf\t3\nend\n' > script
 rm -rf lib; strata init lib 2>/dev/null; mkcommit lib < script > made
 strata branch t "$(awk '$1=="t" {print $2}' made)"
-strata log t --graph --oneline | sed 's/[0-9a-f]\{12\}/ID/' > have
+strata log t --graph --oneline --decorate | sed 's/[0-9a-f]\{12\}/ID/' > have
 cat > want <<'END'
 * ID (t) t
 |\
@@ -88,7 +88,7 @@ cat > want <<'END'
 * ID r
 END
 diff want have || fail "drawn graph"
-strata log t | head -8 | sed 's/[0-9a-f]\{64\}/ID/; s/[0-9a-f]\{12\}/SHORT/g' > have
+strata log --decorate t | head -8 | sed 's/[0-9a-f]\{64\}/ID/; s/[0-9a-f]\{12\}/SHORT/g' > have
 cat > want <<'END'
 commit ID (t)
 Merge: SHORT SHORT

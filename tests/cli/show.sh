@@ -47,3 +47,12 @@ jq -e --arg tip "$(strata log m --json -n 1 | jq -r '.commits[0].id')" '.schema 
 	and .entries[0].index == 0 and .entries[1].old == null and .entries[0].old == .entries[1].new and .entries[0].author == "Test <test@example.org>"' j >/dev/null || fail "$(cat j)"
 [ "$(strata log --json -n 1 'm@{1}' | jq -r '.commits[0].message' | head -1)" = "First line" ] || fail "m@{1}"
 expect_rc 3 strata reflog nope 2>err
+
+# Names of commits: on a terminal or when asked for, as in git.
+strata tag v9 m
+for c in "log -n 1" "log --oneline -n 1" show; do
+	! strata $c m | grep -q 'tag: v9' || fail "$c: names in a pipe"
+	strata $c --decorate m | head -1 | grep -qF '(m, tag: v9)' || fail "$c --decorate: $(strata $c --decorate m | head -1)"
+	script -qec "strata --no-pager --color never $c m" /dev/null | head -1 | grep -qF '(m, tag: v9)' || fail "$c on a terminal"
+	! script -qec "strata --no-pager $c --no-decorate m" /dev/null | grep -q 'tag: v9' || fail "$c --no-decorate"
+done
