@@ -98,7 +98,7 @@ def make_images():
 
 
 def fresh():
-    sh("rm -rf lib && %s -q init lib; sync" % S)
+    sh("rm -rf lib && %s -q init lib; sync -f ." % S)
 
 
 def imported(img, branch):

@@ -42,7 +42,7 @@ def clean(*names):
 
 
 def settle():
-    os.sync()
+    run(["sync", "-f", D])
 
 
 def text(cmd):

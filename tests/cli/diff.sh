@@ -22,7 +22,7 @@ seq 100 > a/move/deep/er/list; ln -s list a/move/deep/er/l; echo content > a/mov
 echo old > a/swap/file-to-dir; mkdir a/swap/dir-to-file; echo in > a/swap/dir-to-file/in; mknod a/swap/node c 1 3
 echo linked > a/same/h1; ln a/same/h1 a/same/h2; cp a/same/h1 a/same/h3
 : > a/empty/nothing; echo x > a/gone/x/y
-sync; umount a; cp a.raw b.raw; mount -o loop b.raw b; cleanup_mounts+=(b)
+umount a; cp a.raw b.raw; mount -o loop b.raw b; cleanup_mounts+=(b)
 echo more >> b/etc/one; chmod 600 b/etc/two; chown 5:6 b/etc/three; ln -sfn two b/etc/link
 touch -d 2001-02-03 b/big/file-number-777; rm b/big/file-number-1234; echo new > b/big/file-number-777x
 printf 'dos\n' > b/big/file-number-9999; setfattr -n user.k -v v b/same/h3

@@ -37,7 +37,7 @@ i=0; for v in $vs; do for w in $vs; do i=$((i + 1)); printf 'Package: p%03d\nSta
 printf 'Package: went\nStatus: install ok installed\nArchitecture: all\nVersion: 1\n\nPackage: purged\nStatus: install ok installed\nArchitecture: all\nVersion: 1\n' >> st.a
 printf 'Package: came\nStatus: install ok installed\nArchitecture: all\nVersion: 2\n\nPackage: purged\nStatus: deinstall ok config-files\nArchitecture: all\nVersion: 1\n' >> st.b
 printf 'D\twent\tall\t1\t-\nD\tpurged\tall\t1\t-\nA\tcame\tall\t-\t2\n' >> pk.want
-cp st.a a/var/lib/dpkg/status; sync; umount a; cp a.raw b.raw; mount -o loop b.raw b; cleanup_mounts+=(b)
+cp st.a a/var/lib/dpkg/status; umount a; cp a.raw b.raw; mount -o loop b.raw b; cleanup_mounts+=(b)
 find b -mindepth 1 -maxdepth 1 ! -name var ! -name lost+found -exec rm -r {} +; cp -a tb/. b/; cp st.b b/var/lib/dpkg/status; umount b
 strata init lib 2>/dev/null; export STRATA_LIBRARY=$T/lib; strata import -q a.raw; strata import -q b.raw
 # Every patch that git takes turns ta into tb.

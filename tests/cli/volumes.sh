@@ -45,7 +45,7 @@ rw_multi() { l0=$(losetup -f --show d0.raw) l1=$(losetup -f --show d1.raw); }
 if rw_multi 2>/dev/null && mkfs.btrfs -q -d raid0 -m raid1 "$l0" "$l1" >/dev/null 2>&1; then
 	btrfs device scan "$l0" "$l1" >/dev/null 2>&1 || true
 	mkdir m; if mount -o compress-force=zlib,device="$l1" "$l0" m 2>/dev/null; then
-		cleanup_mounts+=(m); text 30000 > m/big; head -c 3000000 /dev/urandom > m/random; sync; cp m/big m/random .
+		cleanup_mounts+=(m); text 30000 > m/big; head -c 3000000 /dev/urandom > m/random; sync -f m; cp m/big m/random .
 		umount m; losetup -d "$l0" "$l1"
 		strata -q import d0.raw d1.raw -b two
 		strata cat two:/big | cmp - big; strata cat two:/random | cmp - random

@@ -36,7 +36,7 @@ made() {
 	mkfs.btrfs -q -f "$@" "${loops[@]}" >mkfs.log 2>&1 || { cat mkfs.log; fail "mkfs.btrfs $*"; }
 	mount -t btrfs -o "${opt:-compress=no}" "${loops[0]}" mnt 2>mount.err || skip "cannot mount btrfs: $(tail -1 mount.err)"
 	fill
-	[ -z "$opt" ] || { seq 200000 >mnt/packed; sync; }
+	[ -z "$opt" ] || { seq 200000 >mnt/packed; sync -f mnt; }
 	ino=$(stat -c %i mnt/marked); pino=$(stat -c %i mnt/packed 2>/dev/null || echo 0)
 	umount mnt; drop_loops
 }

@@ -79,12 +79,12 @@ done
 truncate -s 64M ntfs.img; mkntfs -qfF ntfs.img >/dev/null 2>&1
 ntfs_ok() { ntfsfix -n "$1" && ntfs-3g.probe --readwrite "$1"; }
 if ntfs-3g ntfs.img mnt 2>mount.err; then
-	cleanup_mounts+=(mnt); cp -r keep drop mnt/; sync; rm -r mnt/drop; umount mnt; sleep 0.3; goes ntfs.img ntfs_ok
+	cleanup_mounts+=(mnt); cp -r keep drop mnt/; sync -f mnt; rm -r mnt/drop; umount mnt; sleep 0.3; goes ntfs.img ntfs_ok
 else skip "ntfs-3g does not mount: $(tail -1 mount.err)"; fi
 truncate -s 64M exfat.img; mkfs.exfat exfat.img >/dev/null 2>&1
 loop=$(losetup -f --show exfat.img)
 if mount.exfat-fuse "$loop" mnt >mount.err 2>&1; then
-	losetup -d "$loop"; cleanup_mounts+=(mnt); cp -r keep drop mnt/; sync; rm -r mnt/drop; umount mnt
+	losetup -d "$loop"; cleanup_mounts+=(mnt); cp -r keep drop mnt/; sync -f mnt; rm -r mnt/drop; umount mnt
 	while losetup -j exfat.img | grep -q .; do sleep 0.1; done
 	goes exfat.img fsck.exfat -n
 else losetup -d "$loop"; skip "exfat-fuse does not mount: $(tail -1 mount.err)"; fi

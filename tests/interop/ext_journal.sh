@@ -34,7 +34,7 @@ for i in range(400):
     except OSError:
         pass
     if i % 50 == 0:
-        os.sync() if False else os.system(b"sync -f " + d)
+        os.system(b"sync -f " + d)
 PY
 }
 

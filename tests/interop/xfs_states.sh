@@ -17,8 +17,8 @@ treedump.py m >want; umount m
 dump clean; [ ! -s err ] || { cat err; fail "a clean one has findings"; }; same_tree got want
 
 # a dirty log: copied while mounted; the file view is what is on the disk
-fresh; mount -o loop img m; sync; for i in $(seq 400); do echo x >"m/d/new$i"; done
-sync; xfs_io -x -c 'shutdown -f' m; umount m
+fresh; mount -o loop img m; sync -f m; for i in $(seq 400); do echo x >"m/d/new$i"; done
+sync -f m; xfs_io -x -c 'shutdown -f' m; umount m
 xfs_logprint -t img 2>/dev/null | grep -q DIRTY || fail "the fixture's log is not dirty"
 dump img --free
 grep -q '^FINDING: fs-dirty' err || fail "no finding fs-dirty"
@@ -27,7 +27,7 @@ grep -q '/d/file300$' got || fail "old files are missing"
 # the log replayed by the kernel and unmounted: clean again, also with a log that has wrapped around
 mount -o loop img m; treedump.py m >want2; umount m; dump img; [ ! -s err ] || { cat err; fail "findings after replay"; }; same_tree got want2
 rm -f small; truncate -s 64M small; TEST_DIR=. TEST_DEV=. QA_CHECK_FS=1 mkfs.xfs -q -d agcount=2 small; mount -o loop small m
-for k in $(seq 60); do for i in $(seq 200); do echo >"m/w$i"; done; sync; rm -f m/w*; sync; done; echo left >m/left
+for k in $(seq 60); do for i in $(seq 200); do echo >"m/w$i"; done; sync -f m; rm -f m/w*; sync -f m; done; echo left >m/left
 umount m; dump small; [ ! -s err ] || { cat err; fail "findings of a wrapped log"; }; grep -q /left got || fail "wrapped"
 log=$(xfs_db -r -c "convert fsblock $(xfs_db -r -c 'sb 0' -c 'p logstart' small | awk '{print $3}') byte" small | sed 's/.*(\([0-9]*\)).*/\1/')
 [ "$(od -An -tx1 -j $((log + 512 * 400)) -N 4 small | tr -d ' ')" != 00000001 ] || fail "the fixture's log has not wrapped"

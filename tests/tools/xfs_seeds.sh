@@ -76,7 +76,7 @@ f("tail", [0], 1500)
 open("m/hole", "wb").truncate(1 << 26)
 fd = os.open("m/prealloc", os.O_CREAT | os.O_RDWR); os.posix_fallocate(fd, 0, 65536); os.pwrite(fd, b"B" * 1024, 20480)
 PY
-sync; cp --reflink=always m/inline m/shared; done5
+sync -f m; cp --reflink=always m/inline m/shared; done5
 
 # version 4: 512-byte blocks; and 8-byte inode numbers cannot be had this small
 mkdir src src/short src/block src/leaf src/node; : >src/one
