@@ -437,8 +437,10 @@ static size_t put_child(fuse_req_t req, struct node *dir, struct child *c,
 	/* Asked for its size first: making the node is the costly part. */
 	if (fuse_add_direntry_plus(req, NULL, 0, c->name, NULL, 0) > left)
 		return SIZE_MAX;
-	if (nodes_make(t, dir, c, &n, NULL)) {
-		/* The name is listed all the same; a lookup will say why. */
+	if (changes(dir) || nodes_make(t, dir, c, &n, NULL)) {
+		/* Of refs and commits there may be many, and each costs what it
+		 * costs to open an image. Where a node cannot be made the name
+		 * is listed all the same; in both cases a lookup follows. */
 		ep.attr = st;
 		ep.attr.st_ino = nodes_number(t, dir, c);
 		return fuse_add_direntry_plus(req, p, left, c->name, &ep,
