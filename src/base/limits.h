@@ -130,6 +130,16 @@
  * largest journal mke2fs makes, 1 GiB, holds 2^18 blocks of 4 KiB. */
 #define LIMIT_EXT_REPLAY (UINT32_C(1) << 20)
 #define LIMIT_EXT_REVOKE (UINT32_C(1) << 22)
+/* XFS: bytes of the transactions in its log that are not committed yet, and
+ * their regions (8 bytes each). Linux commits what it gathered at 32 MiB, and
+ * lets nobody write at 64. */
+#define LIMIT_XFS_TRANS (64 * MIB)
+#define LIMIT_XFS_TRANS_REGIONS (1u << 20)
+/* Metadata in memory that a log stands for: what is in 64 MiB of log, at most
+ * about, since neighbours share blocks; and places in it that are remembered
+ * (16 bytes each, twice). */
+#define LIMIT_XFS_REPLAY (64 * MIB)
+#define LIMIT_XFS_PLACES (1u << 20)
 /* The log of a VHDX, held twice while it is replayed; Hyper-V writes 1 MiB. */
 #define LIMIT_VHDX_LOG (64 * MIB)
 /* One item of a VHDX's metadata: the specification's own 1 MiB. */

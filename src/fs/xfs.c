@@ -9,6 +9,7 @@
 #include "base/checked.h"
 #include "base/limits.h"
 #include "fs/table.h"
+#include "fs/xfs_log.h"
 
 /* Metadata is read in chunks of an inode cluster's size (64 inodes of 512
  * bytes), and what a walk comes back to stays in memory. */
@@ -44,10 +45,43 @@ static void report_super(const struct xfs *x, const struct xfs_super_state *st)
 			g->size, x->dev->size);
 }
 
+/* Metadata are read through the log from here on, where the root of the file
+ * system is found so. Content is not in the log. */
+static int replay(struct xfs *x, const struct xfs_log *l, struct error *why)
+{
+	AUTO_SOURCE view = NULL;
+	struct source *meta = NULL, *old = x->meta;
+	struct xfs_geo g = x->g;
+	struct xfs_replayed sum;
+	struct xfs_inode root;
+	int r = xfs_log_replay(l, &view, &sum, why);
+
+	if (!r)
+		r = source_cache(view, CACHE_BLOCK, CACHE_BUDGET, &meta, why);
+	if (r)
+		return r;
+	x->meta = meta;
+	x->memo_ino = XFS_NULL_INO;
+	r = xfs_inode_get(x, x->g.rootino, &root, why);
+	if (!r && S_ISDIR(root.mode)) {
+		source_unref(old);
+		xfs_log_tell(l, &sum);
+		return 0;
+	}
+	x->meta = old;
+	x->memo_ino = XFS_NULL_INO;
+	x->g = g;
+	source_unref(meta);
+	return r == ERR_NOMEM ? r
+			      : error_set(why, ERR_CORRUPT,
+				"xfs: the log: the root is gone with it");
+}
+
 static int check_log(struct xfs *x, struct error *e)
 {
 	enum xfs_log_state state = XFS_LOG_DAMAGED;
 	struct error why = { 0 };
+	struct xfs_log l;
 	int r;
 
 	if (!x->g.logstart) {
@@ -55,18 +89,22 @@ static int check_log(struct xfs *x, struct error *e)
 			"whether it is clean is not known");
 		return 0;
 	}
-	r = xfs_log_check(x, &state, &why);
+	r = xfs_log_check(x, &l, &state, &why);
+	x->log_clean = !r && state == XFS_LOG_CLEAN;
+	if (x->log_clean)
+		return 0;
+	if (!r && state == XFS_LOG_DAMAGED)
+		r = error_set(&why, ERR_CORRUPT,
+			"the log is outside the volume");
+	else if (!r)
+		r = replay(x, &l, &why);
 	if (r == ERR_NOMEM)
 		return error_nomem(e);
-	x->log_clean = !r && state == XFS_LOG_CLEAN;
-	if (!x->log_clean)
+	if (r)
 		finding_report(x->findings, FINDING_FS_DIRTY,
-			x->g.logstart << x->g.blocklog, "", "%s",
-			r ? why.msg
-			: state == XFS_LOG_DIRTY
-				? "the log was not replayed: files are as "
-				  "they are on the disk"
-				: "the log is outside the volume");
+			x->g.logstart << x->g.blocklog, "",
+			"the log was not replayed, files are as they are on "
+			"the disk: %s", why.msg);
 	return 0;
 }
 

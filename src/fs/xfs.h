@@ -3,7 +3,7 @@
  *
  *	xfs.c        the table row: open, stat, content
  *	xfs_super.c  superblocks, probing, backups
- *	xfs_log.c    is the log clean?
+ *	xfs_log.h    the log, and its replay
  *	xfs_inode.c  one inode: found, checked, decoded
  *	xfs_bmap.c   the extents of a fork, in order
  *	xfs_dir.c    directory entries
@@ -31,7 +31,7 @@
 /* The geometry: every number checked by xfs_super_parse. */
 struct xfs_geo {
 	bool v5, ftype, logv2, needs_repair;
-	uint32_t incompat;
+	uint32_t incompat, log_incompat;
 	uint32_t blocksize, sectsize, inodesize, agblocks, agcount, logblocks;
 	unsigned blocklog, inodelog, inopblog, agblklog;
 	uint32_t dirblksize;
@@ -44,7 +44,7 @@ struct xfs_geo {
 struct xfs {
 	struct fs fs;
 	struct source *dev;  /* whole blocks of content */
-	struct source *meta; /* the same behind a cache */
+	struct source *meta; /* the same as the log leaves it, behind a cache */
 	const struct finding_sink *findings;
 	struct xfs_geo g;
 	bool log_clean;
@@ -75,7 +75,9 @@ enum fs_verdict xfs_probe(struct source *src, struct fs_info *out,
 	struct error *e);
 void xfs_fill_info(const struct xfs_geo *g, struct fs_info *out);
 
-/* Is the checksum in data (len bytes, field at crc_at) right? */
+/* The checksum of data (len bytes) with zeros where its field is, at crc_at;
+ * is it right? */
+uint32_t xfs_crc(const uint8_t *data, size_t len, size_t crc_at);
 bool xfs_crc_ok(const uint8_t *data, size_t len, size_t crc_at);
 
 /* Blocks of an AG: all but the last one have the same. */
@@ -88,13 +90,6 @@ bool xfs_ag_offset(const struct xfs_geo *g, uint64_t agno, uint64_t agbno,
  * they do not lie inside one AG. */
 bool xfs_fsb_offset(const struct xfs_geo *g, uint64_t fsb, uint64_t count,
 	uint64_t *out);
-
-/* --- xfs_log.c --- */
-
-enum xfs_log_state { XFS_LOG_CLEAN, XFS_LOG_DIRTY, XFS_LOG_DAMAGED };
-
-/* Reads at most about 600 KiB. IO, NOMEM. */
-int xfs_log_check(struct xfs *x, enum xfs_log_state *out, struct error *e);
 
 /* --- xfs_inode.c --- */
 

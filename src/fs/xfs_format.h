@@ -45,8 +45,14 @@ XFS_OFFSET(xfs_dsb, version, 100);
 XFS_OFFSET(xfs_dsb, blocklog, 120);
 XFS_OFFSET(xfs_dsb, features2, 200);
 XFS_OFFSET(xfs_dsb, crc, 224);
+XFS_OFFSET(xfs_dsb, lsn, 240);
+XFS_OFFSET(xfs_dsb, meta_uuid, 248);
 _Static_assert(sizeof(struct xfs_dsb) == 264, "superblock");
 #define XFS_DSB_CRC_AT 224
+#define XFS_DSB_LSN_AT 240
+#define XFS_DSB_META_UUID_AT 248
+/* Logged attributes: items that are known. */
+#define XFS_LOG_INCOMPAT_KNOWN 0x1
 
 #define XFS_VERSION_MASK 0x000f
 #define XFS_VERSION_SHARED 0x0200
@@ -270,7 +276,12 @@ _Static_assert(sizeof(struct xfs_dremote) == 56, "remote block");
 /* --- the log (Structure, "Journaling Log") --- */
 
 #define XFS_LOG_MAGIC 0xfeedbabeu
-#define XFS_LOG_UNMOUNT 0x20
+#define XFS_LOG_BB 512u /* it counts in basic blocks */
+/* Bytes of a record that one header block speaks for, and of a record. */
+#define XFS_LOG_CYCLE_SIZE 32768u
+#define XFS_LOG_RECORD_MAX (256u * 1024)
+#define XFS_LOG_VERSION_2 2u
+#define XFS_LOG_FMT_LE 1u /* items are in the order of a little-endian writer */
 
 struct xfs_dlog_rec {
 	be32 magic, cycle, version, len;
@@ -282,7 +293,135 @@ struct xfs_dlog_rec {
 	uint8_t uuid[16];
 	be32 size;
 };
+XFS_OFFSET(xfs_dlog_rec, crc, 32);
 XFS_OFFSET(xfs_dlog_rec, num_logops, 40);
 XFS_OFFSET(xfs_dlog_rec, size, 320);
+#define XFS_LOG_CRC_AT 32
+/* What the checksum covers of the first block: the structure as it is padded
+ * on 64 or on 32 bits; and of each further one. */
+#define XFS_LOG_REC_SIZE64 328
+#define XFS_LOG_REC_SIZE32 324
+#define XFS_LOG_EXT_SIZE 260
+
+struct xfs_dlog_op {
+	be32 tid, len;
+	uint8_t client, flags;
+	be16 pad;
+};
+_Static_assert(sizeof(struct xfs_dlog_op) == 12, "log operation");
+#define XFS_LOG_TRANSACTION 0x69
+#define XFS_LOG_LOG 0xaa
+#define XFS_LOG_START 0x01
+#define XFS_LOG_COMMIT 0x02
+#define XFS_LOG_CONTINUE 0x04
+#define XFS_LOG_WAS_CONT 0x08
+#define XFS_LOG_END 0x10
+#define XFS_LOG_UNMOUNT 0x20
+
+#define XFS_TRANS_MAGIC 0x5452414eu /* "TRAN", in the writer's order */
+#define XFS_TRANS_HEADER 16
+
+/* Items: each begins with its type and the number of its regions, in the
+ * order of bytes of the machine that wrote it. */
+#define XFS_LI_EFI 0x1236
+#define XFS_LI_EFD 0x1237
+#define XFS_LI_INODE 0x123b
+#define XFS_LI_BUF 0x123c
+#define XFS_LI_DQUOT 0x123d
+#define XFS_LI_QUOTAOFF 0x123e
+#define XFS_LI_ICREATE 0x123f
+#define XFS_LI_RUI 0x1240
+#define XFS_LI_RUD 0x1241
+#define XFS_LI_CUI 0x1242
+#define XFS_LI_CUD 0x1243
+#define XFS_LI_BUI 0x1244
+#define XFS_LI_BUD 0x1245
+#define XFS_LI_ATTRI 0x1246
+#define XFS_LI_ATTRD 0x1247
+#define XFS_LI_XMI 0x1248
+#define XFS_LI_XMD 0x1249
+#define XFS_LI_EFI_RT 0x124a
+#define XFS_LI_CUD_RT 0x124f
+/* Regions of one item: chunks of half the largest block, and the first. */
+#define XFS_LOG_REGIONS_MAX 257
+
+struct xfs_dlog_buf {
+	le16 type, size, flags, len; /* len: basic blocks */
+	le64 blkno;                  /* basic blocks */
+	le32 map_size;               /* words of the bitmap that follows */
+};
+_Static_assert(sizeof(struct xfs_dlog_buf) == 20, "log buffer");
+#define XFS_BLF_INODE 0x01
+#define XFS_BLF_CANCEL 0x02
+#define XFS_BLF_QUOTA 0x1c
+#define XFS_BLF_TYPE_SHIFT 11
+#define XFS_BLF_CHUNK 128u
+
+enum xfs_blft {
+	XFS_BLFT_BTREE = 4,
+	XFS_BLFT_AGF = 5,
+	XFS_BLFT_AGFL = 6,
+	XFS_BLFT_AGI = 7,
+	XFS_BLFT_DIR_FREE = 12,
+	XFS_BLFT_DIR_LEAF1 = 13,
+	XFS_BLFT_DIR_LEAFN = 14,
+	XFS_BLFT_SB = 18,
+	XFS_BLFT_RTBITMAP = 19,
+	XFS_BLFT_RTSUMMARY = 20,
+};
+
+struct xfs_dlog_inode {
+	le16 type, size;
+	le32 fields;
+	le16 asize, dsize;
+	le32 pad;
+	le64 ino;
+	le32 rdev;
+	uint8_t unused[12];
+	le64 blkno;
+	le32 len, boffset;
+};
+_Static_assert(sizeof(struct xfs_dlog_inode) == 56, "log inode");
+/* The same without the padding: written by 32-bit machines. */
+struct xfs_dlog_inode32 {
+	le16 type, size;
+	le32 fields;
+	le16 asize, dsize;
+	le64 ino;
+	le32 rdev;
+	uint8_t unused[12];
+	le64 blkno;
+	le32 len, boffset;
+};
+_Static_assert(sizeof(struct xfs_dlog_inode32) == 52, "log inode, 32 bits");
+#define XFS_ILOG_DDATA 0x002
+#define XFS_ILOG_DEXT 0x004
+#define XFS_ILOG_DBROOT 0x008
+#define XFS_ILOG_DEV 0x010
+#define XFS_ILOG_ADATA 0x040
+#define XFS_ILOG_AEXT 0x080
+#define XFS_ILOG_ABROOT 0x100
+#define XFS_ILOG_DOWNER 0x200
+#define XFS_ILOG_AOWNER 0x400
+#define XFS_ILOG_DFORK (XFS_ILOG_DDATA | XFS_ILOG_DEXT | XFS_ILOG_DBROOT)
+#define XFS_ILOG_AFORK (XFS_ILOG_ADATA | XFS_ILOG_AEXT | XFS_ILOG_ABROOT)
+/* The inode's core in the log ends before what only the disk has. */
+#define XFS_LOG_DINODE_SIZE2 96
+#define XFS_LOG_DINODE_SIZE3 176
+/* flushiter counts up to this and starts again. */
+#define XFS_FLUSHITER_MAX 0xffff
+
+struct xfs_dlog_icreate {
+	le16 type, size;
+	be32 ag, agbno, count, isize, length, gen;
+};
+_Static_assert(sizeof(struct xfs_dlog_icreate) == 28, "log inode chunk");
+
+/* What intents and their ends have in common. */
+struct xfs_dlog_intent {
+	le16 type, size;
+	le32 n;
+	le64 id;
+};
 
 #endif

@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Was an XFS file system unmounted cleanly? Its log then ends in an unmount
- * record (Structure, "Journaling Log"). The log is not replayed. */
-#include "fs/xfs.h"
+ * record (Structure, "Journaling Log"). */
+#include "fs/xfs_log.h"
 
 #include <stdlib.h>
 #include "base/checked.h"
 #include "base/limits.h"
 
-#define BB 512u /* the log counts in basic blocks */
-/* Bytes of a record that one header block speaks for. */
-#define HEADER_CYCLE_SIZE 32768u
-#define RECORD_SIZE_MAX (256u * 1024)
+#define BB XFS_LOG_BB
 /* The last record is found this far before the head: an unmount record is a
  * header (8 blocks at the most) and one block, padded to the log's stripe
  * unit of at most 256 KiB. */
@@ -18,13 +15,8 @@
 /* Where an operation's header has its flags. */
 #define OP_FLAGS_AT 9
 
-struct log {
-	struct xfs *x;
-	uint64_t off, blocks;
-};
-
 /* The cycle number of a block: how often the log had wrapped around. */
-static int cycle_at(const struct log *l, uint64_t block, uint32_t *out,
+static int cycle_at(const struct xfs_log *l, uint64_t block, uint32_t *out,
 	struct error *e)
 {
 	uint8_t b[8];
@@ -36,13 +28,12 @@ static int cycle_at(const struct log *l, uint64_t block, uint32_t *out,
 	return r;
 }
 
-/* The block behind the newest record, in (0, blocks]; 0: never written. The
+/* The block behind the newest record, and its cycle; 0: never written. The
  * blocks before it are of one cycle, those behind of the one before (or were
  * never written), so halving finds it. */
-static int find_head(const struct log *l, uint64_t *out, struct error *e)
+static int find_head(struct xfs_log *l, struct error *e)
 {
-	uint64_t lo = 0, hi = l->blocks - 1;
-	uint32_t first, last, c;
+	uint32_t lo = 0, hi = l->blocks - 1, first, last, c;
 	int r;
 
 	r = cycle_at(l, lo, &first, e);
@@ -50,22 +41,25 @@ static int find_head(const struct log *l, uint64_t *out, struct error *e)
 		r = cycle_at(l, hi, &last, e);
 	if (r)
 		return r;
+	l->cycle = first;
 	if (first == last) {
-		*out = first ? l->blocks : 0;
+		l->head = first ? l->blocks : 0;
 		return 0;
 	}
 	while (hi - lo > 1) {
-		uint64_t mid = lo + (hi - lo) / 2;
+		uint32_t mid = lo + (hi - lo) / 2;
 
 		r = cycle_at(l, mid, &c, e);
 		if (r)
 			return r;
-		if (c == last)
+		if (c == last) {
 			hi = mid;
-		else
+		} else {
 			lo = mid;
+			l->cycle = c;
+		}
 	}
-	*out = hi;
+	l->head = hi;
 	return 0;
 }
 
@@ -86,9 +80,9 @@ static bool last_record(const uint8_t *w, uint64_t n, bool *out_unmount,
 			continue;
 		size = be32_get(d->size);
 		len = be32_get(d->len);
-		if (be32_get(d->version) & 2 && size > HEADER_CYCLE_SIZE &&
-			size <= RECORD_SIZE_MAX)
-			head = div_ceil(size, HEADER_CYCLE_SIZE);
+		if (be32_get(d->version) & XFS_LOG_VERSION_2 &&
+			size > XFS_LOG_CYCLE_SIZE && size <= XFS_LOG_RECORD_MAX)
+			head = div_ceil(size, XFS_LOG_CYCLE_SIZE);
 		*out_start = n - i;
 		if (!len || head + div_ceil(len, BB) != n - i)
 			return false;
@@ -100,52 +94,56 @@ static bool last_record(const uint8_t *w, uint64_t n, bool *out_unmount,
 	return false;
 }
 
-/* The n blocks before the head, which may lie around the end of the log. */
-static int read_window(const struct log *l, uint64_t head, uint8_t *w,
-	uint64_t n, struct error *e)
+int xfs_log_read(const struct xfs_log *l, uint32_t at, uint32_t n, uint8_t *buf,
+	struct error *e)
 {
-	uint64_t wrapped = n > head ? n - head : 0;
-	int r = source_pread(l->x->dev, w, (size_t)(wrapped * BB),
-		l->off + (l->blocks - wrapped) * BB, e);
+	uint32_t first = at + n > l->blocks ? l->blocks - at : n;
+	int r = source_pread(l->x->dev, buf, (size_t)first * BB,
+		l->off + (uint64_t)at * BB, e);
 
-	if (r)
+	if (r || first == n)
 		return r;
-	return source_pread(l->x->dev, w + wrapped * BB,
-		(size_t)((n - wrapped) * BB),
-		l->off + (head - (n - wrapped)) * BB, e);
+	return source_pread(l->x->dev, buf + (size_t)first * BB,
+		(size_t)(n - first) * BB, l->off, e);
 }
 
-int xfs_log_check(struct xfs *x, enum xfs_log_state *out, struct error *e)
+int xfs_log_check(struct xfs *x, struct xfs_log *l, enum xfs_log_state *out,
+	struct error *e)
 {
 	const struct xfs_geo *g = &x->g;
-	struct log l = { .x = x };
+	uint64_t blocks = ((uint64_t)g->logblocks << g->blocklog) / BB;
 	AUTO_FREE uint8_t *w = NULL;
-	uint64_t head, n, start;
+	uint64_t start;
+	uint32_t head, n;
 	bool unmount;
 	int r;
 
 	*out = XFS_LOG_DAMAGED;
-	l.blocks = ((uint64_t)g->logblocks << g->blocklog) / BB;
-	if (!xfs_fsb_offset(g, g->logstart, g->logblocks, &l.off) ||
-		!range_inside(l.off, l.blocks * BB, x->meta->size) ||
-		!l.blocks)
+	*l = (struct xfs_log){ .x = x };
+	/* So large is none (2 GiB); sums of two positions fit into 32 bits. */
+	if (!blocks || blocks > XFS_LOG_BLOCKS_MAX ||
+		!xfs_fsb_offset(g, g->logstart, g->logblocks, &l->off) ||
+		!range_inside(l->off, blocks * BB, x->meta->size))
 		return 0;
-	r = find_head(&l, &head, e);
+	l->blocks = (uint32_t)blocks;
+	r = find_head(l, e);
 	if (r)
 		return r;
-	if (!head) {
+	if (!l->head) {
 		*out = XFS_LOG_CLEAN;
 		return 0;
 	}
-	n = u64_min(WINDOW, l.blocks);
+	n = WINDOW < l->blocks ? WINDOW : l->blocks;
 	w = malloc(WINDOW * BB);
 	if (!w)
 		return error_nomem(e);
+	head = l->head;
 	/* A record that was not written to its end counts for nothing (also
 	 * xfs_admin leaves one when it clears the log): the one before is the
 	 * last. */
 	for (int tries = 0; tries < 2; tries++) {
-		r = read_window(&l, head, w, n, e);
+		r = xfs_log_read(l, head >= n ? head - n : head + l->blocks - n,
+			n, w, e);
 		if (r)
 			return r;
 		if (last_record(w, n, &unmount, &start)) {
@@ -154,7 +152,8 @@ int xfs_log_check(struct xfs *x, enum xfs_log_state *out, struct error *e)
 		}
 		if (!start)
 			break;
-		head = head > start ? head - start : head + l.blocks - start;
+		head = (uint32_t)(head > start ? head - start
+					       : head + l->blocks - start);
 	}
 	*out = XFS_LOG_DIRTY;
 	return 0;

@@ -20,14 +20,18 @@
  * into the last and the middle one, growfs into all). */
 #define BACKUPS_MAX 64u
 
-bool xfs_crc_ok(const uint8_t *data, size_t len, size_t crc_at)
+uint32_t xfs_crc(const uint8_t *data, size_t len, size_t crc_at)
 {
 	static const uint8_t zero[4];
 	uint32_t r = crc32c_update(UINT32_MAX, data, crc_at);
 
 	r = crc32c_update(r, zero, 4);
-	r = crc32c_update(r, data + crc_at + 4, len - crc_at - 4);
-	return ~r == get_le32(data + crc_at);
+	return ~crc32c_update(r, data + crc_at + 4, len - crc_at - 4);
+}
+
+bool xfs_crc_ok(const uint8_t *data, size_t len, size_t crc_at)
+{
+	return xfs_crc(data, len, crc_at) == get_le32(data + crc_at);
 }
 
 uint32_t xfs_ag_blocks(const struct xfs_geo *g, uint32_t agno)
@@ -97,6 +101,7 @@ static int features(const struct xfs_dsb *d, uint64_t at, struct xfs_geo *g,
 		g->incompat = be32_get(d->incompat);
 		g->ftype = g->incompat & XFS_INCOMPAT_FTYPE;
 		g->needs_repair = g->incompat & XFS_INCOMPAT_NEEDSREPAIR;
+		g->log_incompat = be32_get(d->log_incompat);
 		if (g->incompat & ~(uint32_t)XFS_INCOMPAT_KNOWN)
 			return error_at(e, ERR_UNSUPPORTED, at,
 				"xfs: unknown incompatible features %#x",

@@ -131,6 +131,8 @@ int source_overlay(struct source *base, struct source **out, struct error *e);
 /* Writes over [off, off+len); RANGE, NOMEM, LIMIT (more than 1 GiB held). */
 int source_overlay_write(struct source *overlay, const void *buf, size_t len,
 	uint64_t off, struct error *e);
+/* Bytes that it holds in memory. */
+uint64_t source_overlay_held(struct source *overlay);
 
 /* Base (shared) behind a cache of block_size-byte blocks (a power of two), at
  * most budget bytes, least recently used goes first. For metadata readers:

@@ -214,3 +214,9 @@ int source_overlay_write(struct source *s, const void *buf, size_t len,
 	}
 	return 0;
 }
+
+uint64_t source_overlay_held(struct source *s)
+{
+	return ((struct overlay_source *)s)->count *
+	       sizeof(struct overlay_block);
+}

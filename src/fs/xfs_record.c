@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Records of the XFS log (Structure, "Log Records"): a header, its further
+ * blocks where the record is large, then operations. The first word of each
+ * block on disk is its cycle; what was there before is in the header. */
+#include "fs/xfs_log.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/checked.h"
+#include "base/crc32c.h"
+
+#define BB XFS_LOG_BB
+#define CYCLES (XFS_LOG_CYCLE_SIZE / BB) /* words in a header block */
+/* Records that may have been on their way to the disk at once
+ * (XLOG_MAX_ICLOGS): only among these may one be missing. */
+#define IN_FLIGHT 8
+
+int xfs_record_init(struct xfs_record *rec, struct error *e)
+{
+	memset(rec, 0, sizeof(*rec));
+	rec->buf = malloc((size_t)XFS_RECORD_BLOCKS_MAX * BB);
+	return rec->buf ? 0 : error_nomem(e);
+}
+
+void xfs_record_release(struct xfs_record *rec)
+{
+	free(rec->buf);
+	rec->buf = NULL;
+}
+
+static int torn(struct error *e, const struct xfs_log *l, uint32_t at,
+	const char *what)
+{
+	error_at(e, ERR_CORRUPT, l->off + (uint64_t)at * BB,
+		"xfs: a record of the log: %s", what);
+	return 0;
+}
+
+/* The checksum covers the blocks as they are on disk. Writers of 32 bits have
+ * a shorter header; mkfs leaves its own unmount record without one. */
+static bool sum_ok(const struct xfs_record *rec, uint32_t head)
+{
+	static const size_t sizes[] = { XFS_LOG_REC_SIZE64,
+		XFS_LOG_REC_SIZE32 };
+	const struct xfs_dlog_rec *d = (const void *)rec->buf;
+	static const uint8_t zero[4];
+	uint32_t want = le32_get(d->crc);
+
+	if (!want && rec->ops == 1)
+		return true;
+	for (size_t i = 0; i < 2; i++) {
+		uint32_t c = crc32c_update(UINT32_MAX, rec->buf,
+			XFS_LOG_CRC_AT);
+
+		c = crc32c_update(c, zero, 4);
+		c = crc32c_update(c, rec->buf + XFS_LOG_CRC_AT + 4,
+			sizes[i] - XFS_LOG_CRC_AT - 4);
+		for (uint32_t k = 1; k < head; k++)
+			c = crc32c_update(c, rec->buf + (size_t)k * BB,
+				XFS_LOG_EXT_SIZE);
+		c = crc32c_update(c, rec->buf + (size_t)head * BB, rec->len);
+		if (checksum_agrees(~c, want))
+			return true;
+	}
+	return false;
+}
+
+/* Puts back what the cycles stand in place of; each block must be of this
+ * record's cycle, or of the next where it lies behind the ring's end. */
+static bool unpack(const struct xfs_log *l, struct xfs_record *rec,
+	uint32_t head)
+{
+	uint8_t *data = rec->buf + (size_t)head * BB;
+
+	for (uint32_t k = 1; k < rec->blocks; k++) {
+		const uint8_t *block = rec->buf + (size_t)k * BB;
+		bool wrapped = rec->at + k >= l->blocks;
+
+		if (get_be32(block) != rec->cycle + (wrapped ? 1 : 0))
+			return false;
+	}
+	for (uint32_t k = 0; k < rec->blocks - head; k++) {
+		const uint8_t *from = rec->buf + (size_t)(k / CYCLES) * BB +
+			(k < CYCLES ? offsetof(struct xfs_dlog_rec, cycle_data)
+				    : 4);
+
+		/* Only an unmount record of mkfs has more blocks than words
+		 * for them, and nothing in those. */
+		if (k / CYCLES < head)
+			memcpy(data + (size_t)k * BB, from + 4 * (k % CYCLES),
+				4);
+	}
+	rec->data = data;
+	return true;
+}
+
+int xfs_record_read(const struct xfs_log *l, uint32_t at, uint32_t cycle,
+	struct xfs_record *rec, struct error *e)
+{
+	const struct xfs_dlog_rec *d = (const void *)rec->buf;
+	uint32_t size, version, head = 1;
+	int r = xfs_log_read(l, at, 1, rec->buf, e);
+
+	if (r)
+		return r;
+	rec->at = at;
+	rec->cycle = cycle;
+	rec->lsn = be64_get(d->lsn);
+	rec->tail = be64_get(d->tail_lsn);
+	rec->len = be32_get(d->len);
+	rec->ops = be32_get(d->num_logops);
+	size = be32_get(d->size);
+	version = be32_get(d->version);
+	if (be32_get(d->magic) != XFS_LOG_MAGIC)
+		return torn(e, l, at, "no magic");
+	if (be32_get(d->cycle) != cycle ||
+		rec->lsn != ((uint64_t)cycle << 32 | at))
+		return torn(e, l, at, "it is of another time");
+	if (!version || version > 3)
+		return torn(e, l, at, "the version is unknown");
+	if (version & XFS_LOG_VERSION_2 && size > XFS_LOG_CYCLE_SIZE)
+		head = (uint32_t)div_ceil(size, XFS_LOG_CYCLE_SIZE);
+	if (size > XFS_LOG_RECORD_MAX || !rec->len ||
+		rec->len > XFS_LOG_RECORD_MAX ||
+		(div_ceil(rec->len, XFS_LOG_CYCLE_SIZE) > head &&
+			rec->ops != 1))
+		return torn(e, l, at, "the length is bad");
+	rec->blocks = head + (uint32_t)div_ceil(rec->len, BB);
+	if (rec->blocks > l->blocks)
+		return torn(e, l, at, "it is longer than the log");
+	if (be32_get(d->fmt) != XFS_LOG_FMT_LE)
+		return error_at(e, ERR_UNSUPPORTED, l->off + (uint64_t)at * BB,
+			"xfs: the log was written by a machine of another "
+			"order of bytes");
+	if (memcmp(d->uuid, l->x->g.uuid, 16) != 0)
+		return torn(e, l, at, "it is of another file system");
+	r = xfs_log_read(l, at, rec->blocks, rec->buf, e);
+	if (r)
+		return r;
+	if (!sum_ok(rec, head))
+		return torn(e, l, at, "the checksum is wrong");
+	if (!unpack(l, rec, head))
+		return torn(e, l, at, "not all of it was written");
+	return 1;
+}
+
+void xfs_record_next(const struct xfs_log *l, const struct xfs_record *rec,
+	uint32_t *at, uint32_t *cycle)
+{
+	*at = rec->at + rec->blocks;
+	*cycle = rec->cycle;
+	if (*at >= l->blocks) {
+		*at -= l->blocks;
+		(*cycle)++;
+	}
+}
+
+/* --- which are active --- */
+
+/* Blocks from a on to b; a ring around where they are the same. */
+static uint32_t distance(const struct xfs_log *l, uint32_t a, uint32_t b)
+{
+	return b > a ? b - a : b + l->blocks - a;
+}
+
+/* Where the last header before head is, at most a record's blocks before it:
+ * no other block begins with its magic. */
+static int last_header(const struct xfs_log *l, uint32_t head, uint8_t *w,
+	uint32_t *out, struct error *e)
+{
+	uint32_t n = XFS_RECORD_BLOCKS_MAX < l->blocks ? XFS_RECORD_BLOCKS_MAX
+						       : l->blocks;
+	uint32_t at = head >= n ? head - n : head + l->blocks - n;
+	int r = xfs_log_read(l, at, n, w, e);
+
+	if (r)
+		return r;
+	while (n--)
+		if (get_be32(w + (size_t)n * BB) == XFS_LOG_MAGIC) {
+			*out = (at + n) % l->blocks;
+			return 1;
+		}
+	error_at(e, ERR_CORRUPT, l->off + (uint64_t)head * BB,
+		"xfs: the log has no record where it ends");
+	return 0;
+}
+
+/* Goes from the tail to the head: 1, or 0 and *out_bad is where no whole
+ * record is. Ends: each record is so many blocks nearer to the head. */
+static int walk(const struct xfs_log *l, struct xfs_record *rec,
+	const struct xfs_log_span *s, uint32_t *out_bad, struct error *e)
+{
+	uint32_t at = s->tail, cycle = s->cycle, left = s->blocks;
+	int r;
+
+	for (;;) {
+		*out_bad = at;
+		r = xfs_record_read(l, at, cycle, rec, e);
+		if (r <= 0)
+			return r;
+		if (rec->blocks > left)
+			return torn(e, l, at, "it reaches over the log's end");
+		left -= rec->blocks;
+		if (!left)
+			return 1;
+		xfs_record_next(l, rec, &at, &cycle);
+	}
+}
+
+/* The span that the last record before head names: 1, or 0 and the log ends
+ * at *out_end at the latest. */
+static int span_of(const struct xfs_log *l, uint32_t head,
+	struct xfs_record *rec, struct xfs_log_span *out, uint32_t *out_end,
+	struct error *e)
+{
+	uint32_t cycle, tail, at = head;
+	int r = last_header(l, head, rec->buf, &at, e);
+
+	if (r <= 0)
+		return r < 0 ? r : ERR_CORRUPT;
+	*out_end = at;
+	r = xfs_record_read(l, at, at < l->head ? l->cycle : l->cycle - 1, rec,
+		e);
+	if (r <= 0)
+		return r;
+	if (rec->blocks != distance(l, at, head)) {
+		if (rec->blocks < distance(l, at, head))
+			xfs_record_next(l, rec, out_end, &cycle);
+		return torn(e, l, at, "it does not end where the log does");
+	}
+	cycle = (uint32_t)(rec->tail >> 32);
+	tail = (uint32_t)rec->tail;
+	if (tail >= l->blocks ||
+		rec->cycle - cycle != (tail > rec->at ? 1 : 0))
+		return error_at(e, ERR_CORRUPT, l->off + (uint64_t)at * BB,
+			"xfs: the log's tail is %" PRIu32 ":%" PRIu32
+			", seen from %" PRIu32 ":%" PRIu32, cycle, tail,
+			rec->cycle, at);
+	*out = (struct xfs_log_span){ tail, cycle, distance(l, tail, head) };
+	return 1;
+}
+
+/* Records that were on their way when the power went may be missing, with
+ * later ones behind them: the log ends before the first such one, and begins
+ * where the last one before it says. The head only moves back. */
+int xfs_log_active(const struct xfs_log *l, struct xfs_record *rec,
+	struct xfs_log_span *out, struct error *e)
+{
+	uint32_t head = l->head % l->blocks, bad = 0, back = 0, n;
+
+	for (int tries = 0; tries < 2 * IN_FLIGHT; tries++) {
+		int r = span_of(l, head, rec, out, &bad, e);
+
+		if (r > 0)
+			r = walk(l, rec, out, &bad, e);
+		if (r)
+			return r < 0 ? r : 0;
+		n = distance(l, bad, head);
+		if (n >= l->blocks - back ||
+			n > IN_FLIGHT * XFS_RECORD_BLOCKS_MAX - back)
+			break;
+		back += n;
+		head = bad;
+	}
+	return ERR_CORRUPT;
+}
