@@ -15,6 +15,7 @@
 /* Records that may have been on their way to the disk at once
  * (XLOG_MAX_ICLOGS): only among these may one be missing. */
 #define IN_FLIGHT 8
+#define SCAN (IN_FLIGHT * XFS_LOG_RECORD_MAX / BB)
 
 int xfs_record_init(struct xfs_record *rec, struct error *e)
 {
@@ -66,20 +67,24 @@ static bool sum_ok(const struct xfs_record *rec, uint32_t head)
 	return false;
 }
 
-/* Puts back what the cycles stand in place of; each block must be of this
- * record's cycle, or of the next where it lies behind the ring's end. */
-static bool unpack(const struct xfs_log *l, struct xfs_record *rec,
-	uint32_t head)
+/* Each block must be of this record's cycle, or of the next where it lies
+ * behind the ring's end. */
+static bool cycles_ok(const struct xfs_log *l, const struct xfs_record *rec)
+{
+	for (uint32_t k = 1; k < rec->blocks; k++) {
+		uint32_t want = rec->cycle + (rec->at + k >= l->blocks ? 1 : 0);
+
+		if (get_be32(rec->buf + (size_t)k * BB) != want)
+			return false;
+	}
+	return true;
+}
+
+/* Puts back what the cycles stand in place of. */
+static void unpack(struct xfs_record *rec, uint32_t head)
 {
 	uint8_t *data = rec->buf + (size_t)head * BB;
 
-	for (uint32_t k = 1; k < rec->blocks; k++) {
-		const uint8_t *block = rec->buf + (size_t)k * BB;
-		bool wrapped = rec->at + k >= l->blocks;
-
-		if (get_be32(block) != rec->cycle + (wrapped ? 1 : 0))
-			return false;
-	}
 	for (uint32_t k = 0; k < rec->blocks - head; k++) {
 		const uint8_t *from = rec->buf + (size_t)(k / CYCLES) * BB +
 			(k < CYCLES ? offsetof(struct xfs_dlog_rec, cycle_data)
@@ -92,7 +97,6 @@ static bool unpack(const struct xfs_log *l, struct xfs_record *rec,
 				4);
 	}
 	rec->data = data;
-	return true;
 }
 
 int xfs_record_read(const struct xfs_log *l, uint32_t at, uint32_t cycle,
@@ -138,10 +142,11 @@ int xfs_record_read(const struct xfs_log *l, uint32_t at, uint32_t cycle,
 	r = xfs_log_read(l, at, rec->blocks, rec->buf, e);
 	if (r)
 		return r;
+	if (!cycles_ok(l, rec))
+		return torn(e, l, at, "not all of it was written");
 	if (!sum_ok(rec, head))
 		return torn(e, l, at, "the checksum is wrong");
-	if (!unpack(l, rec, head))
-		return torn(e, l, at, "not all of it was written");
+	unpack(rec, head);
 	return 1;
 }
 
@@ -164,26 +169,78 @@ static uint32_t distance(const struct xfs_log *l, uint32_t a, uint32_t b)
 	return b > a ? b - a : b + l->blocks - a;
 }
 
-/* Where the last header before head is, at most a record's blocks before it:
- * no other block begins with its magic. */
-static int last_header(const struct xfs_log *l, uint32_t head, uint8_t *w,
-	uint32_t *out, struct error *e)
+/* The cycle in which a block before the head was written. */
+static uint32_t cycle_of(const struct xfs_log *l, uint32_t at)
 {
-	uint32_t n = XFS_RECORD_BLOCKS_MAX < l->blocks ? XFS_RECORD_BLOCKS_MAX
-						       : l->blocks;
-	uint32_t at = head >= n ? head - n : head + l->blocks - n;
-	int r = xfs_log_read(l, at, n, w, e);
+	return at < l->head ? l->cycle : l->cycle - 1;
+}
 
-	if (r)
-		return r;
-	while (n--)
-		if (get_be32(w + (size_t)n * BB) == XFS_LOG_MAGIC) {
-			*out = (at + n) % l->blocks;
-			return 1;
+static uint32_t back_from(const struct xfs_log *l, uint32_t at, uint32_t n)
+{
+	return at >= n ? at - n : at + l->blocks - n;
+}
+
+/* Records may get to the disk in another order than the log's: the head is
+ * before the first block that is still of the cycle before (as Linux does it:
+ * XLOG_TOTAL_REC_SHIFT). */
+static int first_hole(const struct xfs_log *l, uint8_t *w, uint32_t *head,
+	struct error *e)
+{
+	uint32_t left = SCAN < l->blocks ? SCAN : l->blocks;
+	uint32_t at = back_from(l, *head, left);
+
+	while (left) {
+		uint32_t n = left < XFS_RECORD_BLOCKS_MAX
+				     ? left
+				     : XFS_RECORD_BLOCKS_MAX;
+		int r = xfs_log_read(l, at, n, w, e);
+
+		if (r)
+			return r;
+		for (uint32_t i = 0; i < n; i++, at = (at + 1) % l->blocks) {
+			const uint8_t *p = w + (size_t)i * BB;
+			uint32_t c = get_be32(p);
+
+			if (c == XFS_LOG_MAGIC)
+				c = get_be32(p + 4);
+			if (c + 1 == cycle_of(l, at)) {
+				*head = at;
+				return 0;
+			}
 		}
-	error_at(e, ERR_CORRUPT, l->off + (uint64_t)head * BB,
-		"xfs: the log has no record where it ends");
+		left -= n;
+	}
 	return 0;
+}
+
+/* The last header before head, at most a record's blocks before it (no other
+ * block begins with its magic), or with after the first one from there on, at
+ * most as many blocks as are on their way at once: 1; 0: none. */
+static int find_header(const struct xfs_log *l, uint32_t head, bool after,
+	uint8_t *w, uint32_t *out, struct error *e)
+{
+	uint32_t most = after ? SCAN : XFS_RECORD_BLOCKS_MAX;
+	uint32_t left = most < l->blocks ? most : l->blocks;
+	uint32_t at = after ? head : back_from(l, head, left);
+	int found = 0;
+
+	while (left && !(found && after)) {
+		uint32_t n = left < XFS_RECORD_BLOCKS_MAX
+				     ? left
+				     : XFS_RECORD_BLOCKS_MAX;
+		int r = xfs_log_read(l, at, n, w, e);
+
+		if (r)
+			return r;
+		for (uint32_t i = 0; i < n && !(found && after); i++)
+			if (get_be32(w + (size_t)i * BB) == XFS_LOG_MAGIC) {
+				*out = (at + i) % l->blocks;
+				found = 1;
+			}
+		at = (at + n) % l->blocks;
+		left -= n;
+	}
+	return found;
 }
 
 /* Goes from the tail to the head: 1, or 0 and *out_bad is where no whole
@@ -208,27 +265,26 @@ static int walk(const struct xfs_log *l, struct xfs_record *rec,
 	}
 }
 
-/* The span that the last record before head names: 1, or 0 and the log ends
- * at *out_end at the latest. */
+/* The span that the last record before head names: 1; or 0 and that record is
+ * not whole, or does not end there, and begins at *out_at. */
 static int span_of(const struct xfs_log *l, uint32_t head,
-	struct xfs_record *rec, struct xfs_log_span *out, uint32_t *out_end,
+	struct xfs_record *rec, struct xfs_log_span *out, uint32_t *out_at,
 	struct error *e)
 {
 	uint32_t cycle, tail, at = head;
-	int r = last_header(l, head, rec->buf, &at, e);
+	int r = find_header(l, head, false, rec->buf, &at, e);
 
-	if (r <= 0)
-		return r < 0 ? r : ERR_CORRUPT;
-	*out_end = at;
-	r = xfs_record_read(l, at, at < l->head ? l->cycle : l->cycle - 1, rec,
-		e);
+	if (r < 0)
+		return r;
+	if (!r)
+		return error_at(e, ERR_CORRUPT, l->off + (uint64_t)head * BB,
+			"xfs: the log has no record where it ends");
+	*out_at = at;
+	r = xfs_record_read(l, at, cycle_of(l, at), rec, e);
 	if (r <= 0)
 		return r;
-	if (rec->blocks != distance(l, at, head)) {
-		if (rec->blocks < distance(l, at, head))
-			xfs_record_next(l, rec, out_end, &cycle);
+	if (rec->blocks != distance(l, at, head))
 		return torn(e, l, at, "it does not end where the log does");
-	}
 	cycle = (uint32_t)(rec->tail >> 32);
 	tail = (uint32_t)rec->tail;
 	if (tail >= l->blocks ||
@@ -241,27 +297,73 @@ static int span_of(const struct xfs_log *l, uint32_t head,
 	return 1;
 }
 
-/* Records that were on their way when the power went may be missing, with
- * later ones behind them: the log ends before the first such one, and begins
- * where the last one before it says. The head only moves back. */
+/* Where the log was nearly full, records that were not written whole may have
+ * come to lie over the tail that the record before them names, since they name
+ * a later one: what they are over is on the disk, and the first record behind
+ * them is the tail. 1: moved; 0: no. */
+static int skip_overwritten(const struct xfs_log *l, uint32_t head,
+	uint32_t bad, struct xfs_record *rec, struct xfs_log_span *s,
+	struct error *e)
+{
+	uint32_t at = 0;
+	int r;
+
+	if (bad == head || distance(l, head, bad) > SCAN)
+		return 0;
+	r = find_header(l, (bad + 1) % l->blocks, true, rec->buf, &at, e);
+	if (r <= 0 || distance(l, bad, at) >= distance(l, bad, head))
+		return r < 0 ? r : 0;
+	*s = (struct xfs_log_span){ at, cycle_of(l, at),
+		distance(l, at, head) };
+	return 1;
+}
+
+/* How many records are in n blocks from at on, where one is that may have no
+ * header any more. */
+static int count_records(const struct xfs_log *l, uint32_t at, uint32_t n,
+	uint8_t *w, unsigned *count, struct error *e)
+{
+	uint32_t next = 0, d;
+
+	for (++*count;; at = next, n -= d, ++*count) {
+		int r = find_header(l, (at + 1) % l->blocks, true, w, &next, e);
+
+		if (r < 0)
+			return r;
+		d = distance(l, at, next);
+		if (!r || d >= n || *count > IN_FLIGHT)
+			return 0;
+	}
+}
+
+/* The log ends before the first hole, and begins where the last record before
+ * that says. Records that were on their way when the power went may be damaged:
+ * the head is then before the first such one, if it is among the last few;
+ * before them it is damage, as Linux sees it. The head only moves back. */
 int xfs_log_active(const struct xfs_log *l, struct xfs_record *rec,
 	struct xfs_log_span *out, struct error *e)
 {
-	uint32_t head = l->head % l->blocks, bad = 0, back = 0, n;
+	uint32_t head = l->head % l->blocks, bad = 0;
+	unsigned flying = 0;
+	int r = first_hole(l, rec->buf, &head, e);
 
-	for (int tries = 0; tries < 2 * IN_FLIGHT; tries++) {
-		int r = span_of(l, head, rec, out, &bad, e);
+	for (int tries = 0; !r && tries < 2 * IN_FLIGHT; tries++) {
+		struct error why;
 
-		if (r > 0)
+		r = span_of(l, head, rec, out, &bad, e);
+		for (int n = 0; r > 0 && n < 2 * IN_FLIGHT; n++) {
 			r = walk(l, rec, out, &bad, e);
-		if (r)
-			return r < 0 ? r : 0;
-		n = distance(l, bad, head);
-		if (n >= l->blocks - back ||
-			n > IN_FLIGHT * XFS_RECORD_BLOCKS_MAX - back)
+			if (r)
+				return r < 0 ? r : 0;
+			r = skip_overwritten(l, head, bad, rec, out, &why);
+		}
+		if (r < 0)
+			return r;
+		r = count_records(l, bad, distance(l, bad, head), rec->buf,
+			&flying, &why);
+		if (flying > IN_FLIGHT)
 			break;
-		back += n;
 		head = bad;
 	}
-	return ERR_CORRUPT;
+	return r < 0 ? r : ERR_CORRUPT;
 }
