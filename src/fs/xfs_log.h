@@ -4,6 +4,7 @@
  *	xfs_log.c       the ring: is it clean?
  *	xfs_record.c    records: read, checked; which of them are active
  *	xfs_trans.c     the operations in them, gathered to transactions
+ *	xfs_places.c    a table of places in them
  *	xfs_replay.c    transactions that were committed, over the disk
  *	xfs_replay_inode.c   inodes among them
  */
@@ -46,6 +47,7 @@ struct xfs_record {
 	uint32_t at, cycle;
 	uint32_t blocks; /* with the header */
 	uint32_t len, ops;
+	uint32_t size; /* the most that its writer puts into one */
 	uint64_t lsn, tail;
 	uint8_t *buf;
 	const uint8_t *data; /* len bytes, as they were before they were put
@@ -120,7 +122,7 @@ void xfs_gather_release(struct xfs_gather *ga);
 int xfs_trans_item(const struct xfs_trans *t, size_t i,
 	struct xfs_log_item *out, struct error *e);
 
-/* --- xfs_replay.c --- */
+/* --- xfs_places.c --- */
 
 /* Blocks of the device by their place and length (basic blocks), each with a
  * count. All zero: empty. */
@@ -131,6 +133,16 @@ struct xfs_places {
 	} *table; /* open addressing; len 0: free */
 	size_t n, cap;
 };
+
+/* Counts it once more, or once less. LIMIT, NOMEM. */
+int xfs_places_add(struct xfs_places *p, uint64_t blkno, uint32_t len,
+	struct error *e);
+void xfs_places_take(struct xfs_places *p, uint64_t blkno, uint32_t len);
+uint32_t xfs_places_count(const struct xfs_places *p, uint64_t blkno,
+	uint32_t len);
+void xfs_places_release(struct xfs_places *p);
+
+/* --- xfs_replay.c --- */
 
 struct xfs_replay {
 	struct xfs *x;

@@ -110,6 +110,7 @@ int xfs_record_read(const struct xfs_log *l, uint32_t at, uint32_t cycle,
 		return r;
 	rec->at = at;
 	rec->cycle = cycle;
+	rec->size = 0;
 	rec->lsn = be64_get(d->lsn);
 	rec->tail = be64_get(d->tail_lsn);
 	rec->len = be32_get(d->len);
@@ -130,6 +131,7 @@ int xfs_record_read(const struct xfs_log *l, uint32_t at, uint32_t cycle,
 		(div_ceil(rec->len, XFS_LOG_CYCLE_SIZE) > head &&
 			rec->ops != 1))
 		return torn(e, l, at, "the length is bad");
+	rec->size = size > XFS_LOG_CYCLE_SIZE ? size : XFS_LOG_CYCLE_SIZE;
 	rec->blocks = head + (uint32_t)div_ceil(rec->len, BB);
 	if (rec->blocks > l->blocks)
 		return torn(e, l, at, "it is longer than the log");
@@ -299,16 +301,16 @@ static int span_of(const struct xfs_log *l, uint32_t head,
 
 /* Where the log was nearly full, records that were not written whole may have
  * come to lie over the tail that the record before them names, since they name
- * a later one: what they are over is on the disk, and the first record behind
- * them is the tail. 1: moved; 0: no. */
+ * a later one: what they are over (at most so many blocks) is on the disk, and
+ * the first record behind them is the tail. 1: moved; 0: no. */
 static int skip_overwritten(const struct xfs_log *l, uint32_t head,
-	uint32_t bad, struct xfs_record *rec, struct xfs_log_span *s,
-	struct error *e)
+	uint32_t bad, uint32_t most, struct xfs_record *rec,
+	struct xfs_log_span *s, struct error *e)
 {
 	uint32_t at = 0;
 	int r;
 
-	if (bad == head || distance(l, head, bad) > SCAN)
+	if (bad == head || distance(l, head, bad) > most)
 		return 0;
 	r = find_header(l, (bad + 1) % l->blocks, true, rec->buf, &at, e);
 	if (r <= 0 || distance(l, bad, at) >= distance(l, bad, head))
@@ -349,13 +351,16 @@ int xfs_log_active(const struct xfs_log *l, struct xfs_record *rec,
 
 	for (int tries = 0; !r && tries < 2 * IN_FLIGHT; tries++) {
 		struct error why;
+		uint32_t most;
 
 		r = span_of(l, head, rec, out, &bad, e);
+		most = IN_FLIGHT * rec->size / BB;
 		for (int n = 0; r > 0 && n < 2 * IN_FLIGHT; n++) {
 			r = walk(l, rec, out, &bad, e);
 			if (r)
 				return r < 0 ? r : 0;
-			r = skip_overwritten(l, head, bad, rec, out, &why);
+			r = skip_overwritten(l, head, bad, most, rec, out,
+				&why);
 		}
 		if (r < 0)
 			return r;

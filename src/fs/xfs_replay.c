@@ -62,69 +62,10 @@ static int corrupt(struct error *e, const char *what)
 	return error_set(e, ERR_CORRUPT, "xfs: the log: %s", what);
 }
 
-/* --- places --- */
-
-static struct xfs_place *slot_of(const struct xfs_places *p, uint64_t blkno,
-	uint32_t len)
-{
-	uint64_t h = (blkno ^ (uint64_t)len << 48) *
-		     UINT64_C(0x9e3779b97f4a7c15);
-	size_t i = (size_t)(h >> 20) & (p->cap - 1);
-
-	while (p->table[i].len &&
-		(p->table[i].blkno != blkno || p->table[i].len != len))
-		i = (i + 1) & (p->cap - 1);
-	return &p->table[i];
-}
-
-static bool grow(struct xfs_places *p)
-{
-	struct xfs_places n = { .n = p->n, .cap = p->cap ? p->cap * 2 : 256 };
-
-	n.table = calloc(n.cap, sizeof(*n.table));
-	if (!n.table)
-		return false;
-	for (size_t i = 0; i < p->cap; i++)
-		if (p->table[i].len)
-			*slot_of(&n, p->table[i].blkno, p->table[i].len) =
-				p->table[i];
-	free(p->table);
-	*p = n;
-	return true;
-}
-
-/* Counts it once more. */
-static int places_add(struct xfs_places *p, uint64_t blkno, uint32_t len,
-	struct error *e)
-{
-	struct xfs_place *s;
-
-	if (p->n * 2 >= p->cap && !grow(p))
-		return error_nomem(e);
-	s = slot_of(p, blkno, len);
-	if (!s->len) {
-		if (p->n >= LIMIT_XFS_PLACES)
-			return error_set(e, ERR_LIMIT, "xfs: the log changes "
-				"more than %u places", LIMIT_XFS_PLACES);
-		p->n++;
-		*s = (struct xfs_place){ .blkno = blkno, .len = len };
-	}
-	s->count++;
-	return 0;
-}
-
-static void places_take(struct xfs_places *p, uint64_t blkno, uint32_t len)
-{
-	struct xfs_place *s = p->cap ? slot_of(p, blkno, len) : NULL;
-
-	if (s && s->count)
-		s->count--;
-}
-
 bool xfs_replay_cancelled(const struct xfs_replay *rp, uint64_t blkno,
 	uint32_t len)
 {
-	return rp->cancelled.cap && slot_of(&rp->cancelled, blkno, len)->count;
+	return xfs_places_count(&rp->cancelled, blkno, len) != 0;
 }
 
 /* --- buffers --- */
@@ -317,7 +258,7 @@ static int put_buffer(struct xfs_replay *rp, const struct xfs_log_item *it,
 		return r;
 	r = put_regions(rp, &b, it, e);
 	if (!r && rp->g.v5)
-		r = places_add(&rp->touched, b.blkno, b.len, e);
+		r = xfs_places_add(&rp->touched, b.blkno, b.len, e);
 	if (!r && !b.blkno && b.type == XFS_BLFT_SB)
 		r = refresh(rp, &b, e);
 	return r;
@@ -354,8 +295,8 @@ static int intent(struct xfs_replay *rp, const struct xfs_log_item *it,
 	id = get_le64(it->r[0].data +
 		      offsetof(struct xfs_dlog_intent, id));
 	if (!done)
-		return places_add(&rp->intents, id, it->type, e);
-	places_take(&rp->intents, id, it->type - 1u);
+		return xfs_places_add(&rp->intents, id, it->type, e);
+	xfs_places_take(&rp->intents, id, it->type - 1u);
 	return 0;
 }
 
@@ -372,7 +313,7 @@ static int put_item(struct xfs_replay *rp, const struct xfs_log_item *it,
 			return put_buffer(rp, it, lsn, e);
 		r = get_buffer(it, &b, e);
 		if (!r)
-			places_take(&rp->cancelled, b.blkno, b.len);
+			xfs_places_take(&rp->cancelled, b.blkno, b.len);
 		return r;
 	case XFS_LI_INODE:
 		return xfs_replay_inode(rp, it, lsn, e);
@@ -405,7 +346,7 @@ static int note_cancelled(struct xfs_replay *rp, const struct xfs_log_item *it,
 	if (!is_cancel(it))
 		return 0;
 	r = get_buffer(it, &b, e);
-	return r ? r : places_add(&rp->cancelled, b.blkno, b.len, e);
+	return r ? r : xfs_places_add(&rp->cancelled, b.blkno, b.len, e);
 }
 
 static int commit(void *ctx, const struct xfs_trans *t, struct error *e)
@@ -502,8 +443,8 @@ int xfs_log_replay(const struct xfs_log *l, struct source **out,
 	}
 	source_unref(rp.view);
 	xfs_record_release(&rec);
-	free(rp.cancelled.table);
-	free(rp.touched.table);
-	free(rp.intents.table);
+	xfs_places_release(&rp.cancelled);
+	xfs_places_release(&rp.touched);
+	xfs_places_release(&rp.intents);
 	return r;
 }
