@@ -151,6 +151,7 @@ struct xfs_replay {
 	struct xfs_places cancelled, touched;
 	struct xfs_places intents; /* by id; len is their type */
 	struct xfs_replayed *sum;
+	uint64_t budget; /* bytes of work that are left */
 	bool first_pass;
 };
 

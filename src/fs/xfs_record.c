@@ -39,8 +39,10 @@ static int torn(struct error *e, const struct xfs_log *l, uint32_t at,
 }
 
 /* The checksum covers the blocks as they are on disk. Writers of 32 bits have
- * a shorter header; mkfs leaves its own unmount record without one. */
-static bool sum_ok(const struct xfs_record *rec, uint32_t head)
+ * a shorter header; mkfs leaves its own unmount record without one, old kernels
+ * all that they write (version 4). */
+static bool sum_ok(const struct xfs_log *l, const struct xfs_record *rec,
+	uint32_t head)
 {
 	static const size_t sizes[] = { XFS_LOG_REC_SIZE64,
 		XFS_LOG_REC_SIZE32 };
@@ -48,7 +50,7 @@ static bool sum_ok(const struct xfs_record *rec, uint32_t head)
 	static const uint8_t zero[4];
 	uint32_t want = le32_get(d->crc);
 
-	if (!want && rec->ops == 1)
+	if (!want && (!l->x->g.v5 || rec->ops == 1))
 		return true;
 	for (size_t i = 0; i < 2; i++) {
 		uint32_t c = crc32c_update(UINT32_MAX, rec->buf,
@@ -146,7 +148,7 @@ int xfs_record_read(const struct xfs_log *l, uint32_t at, uint32_t cycle,
 		return r;
 	if (!cycles_ok(l, rec))
 		return torn(e, l, at, "not all of it was written");
-	if (!sum_ok(rec, head))
+	if (!sum_ok(l, rec, head))
 		return torn(e, l, at, "the checksum is wrong");
 	unpack(rec, head);
 	return 1;

@@ -17,6 +17,9 @@
 /* The largest buffer that is logged: a block, a directory block or a cluster
  * of inodes. */
 #define BUFFER_MAX 65536u
+/* What a byte of the log may cost: a core of 260 bytes with what is around it
+ * stands for an inode of 2 KiB. */
+#define XFS_WORK_PER_BYTE 16u
 /* Far enough for every header of a block. */
 #define HEADER 264
 
@@ -107,9 +110,24 @@ static bool bit_set(const struct buffer *b, uint32_t bit)
 	return get_le32(b->map + bit / 32 * 4) >> bit % 32 & 1;
 }
 
+/* Work, in bytes that are written or summed: a few bytes in the log can ask
+ * for a whole buffer or chunk, again and again. */
+static int spend(struct xfs_replay *rp, uint64_t n, struct error *e)
+{
+	if (n > rp->budget)
+		return error_set(e, ERR_LIMIT, "xfs: the log changes more than "
+			"%u times its own size", XFS_WORK_PER_BYTE);
+	rp->budget -= n;
+	return 0;
+}
+
 int xfs_replay_write(struct xfs_replay *rp, const void *buf, size_t len,
 	uint64_t off, struct error *e)
 {
+	int r = spend(rp, len, e);
+
+	if (r)
+		return r;
 	if (source_overlay_held(rp->view) > LIMIT_XFS_REPLAY)
 		return error_set(e, ERR_LIMIT, "xfs: the log changes more than "
 			"%" PRIu64 " MiB of metadata", LIMIT_XFS_REPLAY / MIB);
@@ -127,6 +145,9 @@ static int seal(struct xfs_replay *rp, uint64_t off, uint32_t bytes,
 
 	k = r ? NULL : kind_of(head);
 	if (!k)
+		return r;
+	r = spend(rp, bytes, e);
+	if (r)
 		return r;
 	p = malloc(bytes);
 	if (!p)
@@ -245,7 +266,7 @@ static int put_buffer(struct xfs_replay *rp, const struct xfs_log_item *it,
 	uint64_t lsn, struct error *e)
 {
 	uint8_t head[HEADER];
-	struct buffer b;
+	struct buffer b = { 0 };
 	int r = get_buffer(it, &b, e);
 
 	if (r || xfs_replay_cancelled(rp, b.blkno, b.len))
@@ -425,6 +446,9 @@ int xfs_log_replay(const struct xfs_log *l, struct source **out,
 	r = xfs_record_init(&rec, e);
 	if (!r)
 		r = xfs_log_active(l, &rec, &s, e);
+	if (!r)
+		rp.budget = XFS_WORK_PER_BYTE * (uint64_t)s.blocks * BB +
+			    LIMIT_XFS_REPLAY;
 	for (int i = 0; i < 2 && !r; i++) {
 		rp.first_pass = !i;
 		r = pass(&rp, l, &rec, &s, e);
