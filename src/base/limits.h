@@ -140,6 +140,8 @@
  * (16 bytes each, twice). */
 #define LIMIT_XFS_REPLAY (64 * MIB)
 #define LIMIT_XFS_PLACES (1u << 20)
+/* Bytes of fast commits; mke2fs leaves 1/64 of the journal for them. */
+#define LIMIT_EXT_FAST (32 * MIB)
 /* The log of a VHDX, held twice while it is replayed; Hyper-V writes 1 MiB. */
 #define LIMIT_VHDX_LOG (64 * MIB)
 /* One item of a VHDX's metadata: the specification's own 1 MiB. */

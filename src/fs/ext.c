@@ -16,6 +16,7 @@ static void ext_close(struct fs *fs)
 	if (x->e2)
 		ext2fs_free(x->e2);
 	ext_map_release(&x->read);
+	ext_fast_drop(x, NULL);
 	vec_release(&x->paid);
 	source_unref(x->itab);
 	source_unref(x->meta);
@@ -181,6 +182,9 @@ static int open_all(struct ext *x, struct error *e)
 		if (r)
 			return error_prefix(e, "after replay of the journal");
 	}
+	r = ext_fast_apply(x, e);
+	if (r)
+		return r;
 	tell(x);
 	r = ext_inode_read(x, EXT_INO_ROOT, false, &root, NULL, e);
 	if (r)

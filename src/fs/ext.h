@@ -5,6 +5,7 @@
  *	ext_super.c    is it ext; which superblock; geometry
  *	ext.c          open and close; the row of the table
  *	ext_journal.c  the journal, replayed as a source
+ *	ext_fast.c     its fast commits, as layers over inodes and names
  *	ext_inode.c    inodes, stat
  *	ext_map.c      where the blocks of a file are (extents, block maps)
  *	ext_file.c     extents, pread, readlink
@@ -89,6 +90,8 @@ struct ext_map {
 	uint64_t end_lblk; /* one behind the last block that can be mapped */
 	uint64_t nodes;    /* tree blocks loaded since ext_map_begin */
 	bool charged;      /* the file has paid before */
+	const struct fast_range *over; /* what fast commits say instead */
+	size_t nover;
 	uint8_t root[EXT_IBLOCK_SIZE];
 	struct ext_map_node {
 		uint64_t blk, lo, hi;
@@ -97,7 +100,8 @@ struct ext_map {
 	} node[EXT_EXTENT_MAX_DEPTH];
 };
 
-struct replay; /* ext_journal.c */
+struct replay;	 /* ext_journal.c */
+struct ext_fast; /* ext_fast.c */
 
 struct ext {
 	struct fs fs;
@@ -106,6 +110,7 @@ struct ext {
 	struct source *meta; /* caches of view: block-sized reads, */
 	struct source *itab; /* and the inode tables */
 	struct replay *replay; /* borrowed from view, NULL = nothing replayed */
+	struct ext_fast *fast; /* owned, NULL = none */
 	ext2_filsys e2;
 	const struct finding_sink *findings;
 	struct ext_geometry g;
@@ -145,6 +150,14 @@ int ext_journal_replay(struct ext *x, struct error *e);
 /* The first replayed block at or after blk; UINT64_MAX where there is none. */
 uint64_t ext_replay_next(const struct replay *r, uint64_t blk);
 
+/* --- ext_fast.c --- */
+
+/* Puts the fast commits that were found with the journal in effect. Where they
+ * contradict the file system there is a finding and no error. NOMEM only. */
+int ext_fast_apply(struct ext *x, struct error *e);
+/* Forgets them, if there are any; why, where not NULL, goes in a finding. */
+void ext_fast_drop(struct ext *x, const char *why);
+
 /* --- ext_inode.c --- */
 
 /* Reads an inode in use. NOTFOUND (no such, reserved, deleted), CORRUPT, IO.
@@ -152,6 +165,10 @@ uint64_t ext_replay_next(const struct replay *r, uint64_t blk);
  * call. special: reserved inodes are allowed. */
 int ext_inode_read(struct ext *x, uint64_t ino, bool special,
 	struct ext_inode *out, const uint8_t **out_raw, struct error *e);
+/* What the disk holds in the place of an inode, in use or not: mode, links,
+ * flags and generation only, and whether its checksum is right. */
+int ext_inode_slot(struct ext *x, uint32_t ino, struct ext_inode *out,
+	bool *out_sound, struct error *e);
 /* The byte offset of an inode; it was read before. */
 uint64_t ext_inode_off(const struct ext *x, uint32_t ino);
 uint32_t ext_inode_seed(const struct ext *x, const struct ext_inode *in);

@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/crc32c.h"
 #include "base/limits.h"
+#include "fs/ext_fast.h"
 
 struct dir_walk {
 	struct ext *x;
@@ -117,7 +118,8 @@ static int entries(struct dir_walk *w, const uint8_t *p, size_t size,
 				"an entry's length is wrong", rec);
 			return 0;
 		}
-		if (ino) {
+		if (ino && !ext_layer_hides(w->x, w->in->ino, p + at + 8,
+				   name)) {
 			r = entry(w, p + at + 8, name, ino, off + at);
 			if (r)
 				return r;
@@ -247,13 +249,29 @@ static int blocks(struct dir_walk *w)
 	return 0;
 }
 
+/* The names that fast commits left. */
+static int layer(struct dir_walk *w, const struct fast_name *list, size_t n)
+{
+	uint64_t off = ext_inode_off(w->x, w->in->ino);
+	int r = 0;
+
+	for (size_t i = 0; !r && i < n; i++)
+		if (list[i].ino)
+			r = entry(w, list[i].text, list[i].len, list[i].ino,
+				off);
+	return r;
+}
+
 int ext_readdir(struct fs *fs, uint64_t dir, fs_entry_fn fn, void *ctx,
 	struct error *e)
 {
 	struct ext *x = ext_of(fs);
 	struct ext_inode in;
 	struct dir_walk w = { .x = x, .in = &in, .fn = fn, .ctx = ctx };
+	const struct fast_name *names;
 	const uint8_t *raw;
+	size_t n;
+	bool fresh;
 	int r = ext_inode_read(x, dir, false, &in, &raw, e);
 
 	if (r)
@@ -261,7 +279,12 @@ int ext_readdir(struct fs *fs, uint64_t dir, fs_entry_fn fn, void *ctx,
 	if ((in.mode & EXT_MODE_FMT) != EXT_MODE_DIR)
 		return error_set(e, ERR_ARG, "inode %u is not a directory",
 			in.ino);
-	r = in.flags & EXT_FL_INLINE_DATA ? inline_dir(&w, raw) : blocks(&w);
+	names = ext_layer_names(x, in.ino, &n, &fresh);
+	if (!fresh)
+		r = in.flags & EXT_FL_INLINE_DATA ? inline_dir(&w, raw)
+						  : blocks(&w);
+	if (!r)
+		r = layer(&w, names, n);
 	if (r == ERR_NOMEM && e)
 		*e = w.err;
 	if (w.bad && (!r || r == w.bad)) {

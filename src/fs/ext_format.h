@@ -213,6 +213,19 @@ enum jbd_tag_flags {
 	JBD_TAG_DELETED = 4,
 	JBD_TAG_LAST = 8,
 };
+/* Fast commits: little-endian records (tag, length, value) in blocks behind the
+ * log. */
+enum ext_fc_tag {
+	EXT_FC_ADD_RANGE = 1,
+	EXT_FC_DEL_RANGE = 2,
+	EXT_FC_CREAT = 3,
+	EXT_FC_LINK = 4,
+	EXT_FC_UNLINK = 5,
+	EXT_FC_INODE = 6,
+	EXT_FC_PAD = 7,
+	EXT_FC_TAIL = 8,
+	EXT_FC_HEAD = 9,
+};
 struct jbd_header {
 	be32 magic, type, sequence;
 };

@@ -8,6 +8,7 @@
 #include <string.h>
 #include "base/checked.h"
 #include "base/crc32c.h"
+#include "fs/ext_fast.h"
 #include "base/limits.h"
 
 struct range {
@@ -166,6 +167,20 @@ static int give(struct free_walk *w, uint64_t blk, uint64_t len)
 	return r;
 }
 
+/* Fast commits do not bring bitmaps up to date. */
+static void take(void *ctx, uint64_t from, uint64_t to)
+{
+	struct free_walk *w = ctx;
+	const struct ext *x = w->x;
+
+	for (uint64_t b = from; b < to; b++) {
+		uint64_t bit = (b - x->g.first_block) %
+			       x->g.blocks_per_group / x->g.cluster_blocks;
+
+		w->map[bit / 8] |= (uint8_t)(1 << bit % 8);
+	}
+}
+
 static int group(struct free_walk *w, uint32_t g, struct error *e)
 {
 	struct ext *x = w->x;
@@ -180,6 +195,8 @@ static int group(struct free_walk *w, uint32_t g, struct error *e)
 
 	if (r)
 		return r;
+	if (w->fn)
+		ext_layer_taken(x, first, first + blocks, take, w);
 	for (uint64_t i = 0, n; i < bits; i += n) {
 		uint64_t blk = first + i * x->g.cluster_blocks;
 		bool used = w->map[i / 8] >> i % 8 & 1;

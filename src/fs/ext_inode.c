@@ -8,6 +8,7 @@
 #include <string.h>
 #include "base/checked.h"
 #include "base/crc32c.h"
+#include "fs/ext_fast.h"
 
 int ext_block_read(struct ext *x, uint64_t blk, uint8_t *buf, struct error *e)
 {
@@ -65,41 +66,82 @@ static bool csum_ok(const struct ext *x, const struct ext_inode *in,
 	return has_hi ? c == want : (c & 0xffff) == want;
 }
 
+/* x->raw, as the disk has it. */
+static int read_raw(struct ext *x, uint32_t ino, struct error *e)
+{
+	uint64_t table = ext2fs_inode_table_loc(x->e2,
+		(ino - 1) / x->g.inodes_per_group);
+	int r;
+
+	if (table < x->g.first_block || table >= x->g.blocks)
+		return error_set(e, ERR_CORRUPT,
+			"inode %u: its table at block %" PRIu64
+			" is outside the file system", ino, table);
+	r = source_pread(x->itab, x->raw, x->g.inode_size,
+		ext_inode_off(x, ino), e);
+	if (r) {
+		error_prefix(e, "inode %u", ino);
+		return r == ERR_RANGE ? ERR_CORRUPT : r;
+	}
+	return 0;
+}
+
+static void identify(const struct ext *x, uint32_t ino, struct ext_inode *out)
+{
+	const struct ext_inode_disk *d = (const void *)x->raw;
+
+	out->ino = ino;
+	out->mode = le16_get(d->mode);
+	out->links = le16_get(d->links);
+	out->generation = le32_get(d->generation);
+	out->flags = le32_get(d->flags);
+}
+
+int ext_inode_slot(struct ext *x, uint32_t ino, struct ext_inode *out,
+	bool *out_sound, struct error *e)
+{
+	int r = read_raw(x, ino, e);
+
+	if (r)
+		return r;
+	identify(x, ino, out);
+	*out_sound = !x->csum || csum_ok(x, out, x->raw);
+	return 0;
+}
+
 int ext_inode_read(struct ext *x, uint64_t id, bool special,
 	struct ext_inode *out, const uint8_t **out_raw, struct error *e)
 {
 	const struct ext_inode_disk *d = (const void *)x->raw;
+	const struct fast_inode *layer;
 	uint32_t ino = (uint32_t)id;
-	uint64_t off, table;
+	uint64_t off;
+	bool sound;
 	int r;
 
 	if (!id || id > x->g.inodes ||
 		(!special && id < x->g.first_ino && id != EXT_INO_ROOT))
 		return error_set(e, ERR_NOTFOUND,
 			"inode %" PRIu64 " cannot be a file's", id);
-	table = ext2fs_inode_table_loc(x->e2,
-		(ino - 1) / x->g.inodes_per_group);
-	if (table < x->g.first_block || table >= x->g.blocks)
-		return error_set(e, ERR_CORRUPT,
-			"inode %" PRIu64 ": its table at block %" PRIu64
-			" is outside the file system", id, table);
+	r = read_raw(x, ino, e);
+	if (r)
+		return r;
 	off = ext_inode_off(x, ino);
-	r = source_pread(x->itab, x->raw, x->g.inode_size, off, e);
-	if (r) {
-		error_prefix(e, "inode %u", ino);
-		return r == ERR_RANGE ? ERR_CORRUPT : r;
+	identify(x, ino, out);
+	layer = ext_fast_inode(x->fast, ino);
+	if (layer) {
+		sound = !x->csum || layer->fresh || csum_ok(x, out, x->raw);
+		ext_layer_inode(x, layer, x->raw);
+		identify(x, ino, out);
 	}
-	out->ino = ino;
-	out->mode = le16_get(d->mode);
-	out->links = le16_get(d->links);
-	out->generation = le32_get(d->generation);
 	if (!out->links || !out->mode)
 		return error_at(e, ERR_NOTFOUND, off, "inode %u is not in use",
 			ino);
-	if (x->csum && !csum_ok(x, out, x->raw))
+	if (!layer)
+		sound = !x->csum || csum_ok(x, out, x->raw);
+	if (!sound)
 		return error_at(e, ERR_CORRUPT, off,
 			"inode %u: its checksum is wrong", ino);
-	out->flags = le32_get(d->flags);
 	out->size = le32_get(d->size_lo);
 	if ((out->mode & EXT_MODE_FMT) == EXT_MODE_FILE ||
 		(x->g.incompat & EXT_INCOMPAT_LARGEDIR))

@@ -14,6 +14,7 @@
 #include "base/checked.h"
 #include "base/crc32c.h"
 #include "base/limits.h"
+#include "fs/ext_fast.h"
 #include "fs/ext_replay.h"
 
 struct revoke {
@@ -298,16 +299,15 @@ static int follow(struct journal *j, enum pass pass, uint32_t *end)
 	return 0;
 }
 
-/* Fast commits stand behind the ring (and one block that Linux skips); they change inodes, not blocks, and are
- * not replayed. Says whether there are any for the transaction after seq. */
-static bool has_fast_commits(struct journal *j, uint32_t seq, uint32_t total)
+/* Fast commits stand behind the ring and one block that Linux skips. */
+static int read_fast(void *ctx, uint32_t n, uint8_t *buf, struct error *e)
 {
-	/* Tags: le16 type, le16 length; the head (9) holds le32 features,
-	 * le32 transaction (Documentation, "Fast Commits"). */
-	if (total - j->last < 2 || read_block(j, j->last + 1, j->block, NULL))
-		return false;
-	return get_le16(j->block) == 9 && get_le16(j->block + 2) >= 8 &&
-	       get_le32(j->block + 8) == seq;
+	struct journal *j = ctx;
+	int r = read_block(j, j->last + 1 + n, buf, NULL);
+
+	if (r)
+		*e = j->err;
+	return r;
 }
 
 static int check_super(struct journal *j)
@@ -395,7 +395,7 @@ static int find_inode(struct journal *j)
 
 static int replay(struct journal *j)
 {
-	uint32_t end = 0, total;
+	uint32_t end = 0, fc;
 	uint64_t at = 0;
 	int r = find_inode(j);
 
@@ -410,7 +410,7 @@ static int replay(struct journal *j)
 		r = check_super(j);
 	if (r)
 		return r;
-	total = be32_get(j->sb.maxlen);
+	fc = be32_get(j->sb.maxlen) - j->last;
 	if (be32_get(j->sb.start)) {
 		r = follow(j, SCAN, &end);
 		if (!r)
@@ -421,19 +421,15 @@ static int replay(struct journal *j)
 			qsort(j->revokes.items, j->revokes.len,
 				sizeof(*j->revokes.items), by_blk_seq);
 		r = follow(j, REPLAY, &end);
+		if (!r)
+			r = ext_fast_find(j->x, fc ? fc - 1 : 0, end, read_fast,
+				j, &j->err);
 		if (r)
 			return r;
-	} else {
-		end = be32_get(j->sb.sequence);
-	}
-	if (has_fast_commits(j, end, total)) {
-		j->x->unreplayed = true;
-		note(j->x, FINDING_FS_DIRTY,
-			"fast commits in it are not replayed: the last changes "
-			"are not seen");
 	}
 	if (j->skipped) {
 		j->x->unreplayed = true;
+		ext_fast_drop(j->x, "the blocks before them are damaged");
 		finding_report(j->x->findings, FINDING_FS_DAMAGED,
 			FINDING_NO_OFFSET, "journal",
 			"%" PRIu64 " blocks in it are damaged and not replayed",
@@ -475,6 +471,8 @@ int ext_journal_replay(struct ext *x, struct error *e)
 			x->view = view;
 		}
 	}
+	if (r)
+		ext_fast_drop(x, NULL);
 	if (r && r != ERR_NOMEM) {
 		x->unreplayed = true;
 		finding_report(x->findings, FINDING_FS_DIRTY, FINDING_NO_OFFSET,

@@ -14,6 +14,7 @@
 #include "base/checked.h"
 #include "base/crc32c.h"
 #include "base/limits.h"
+#include "fs/ext_fast.h"
 
 /* Files with at most so many mapping blocks are not charged. */
 #define FREE_NODES 16
@@ -349,6 +350,7 @@ int ext_map_begin(struct ext_map *m, struct ext *x, const struct ext_inode *in,
 	m->ino = in->ino;
 	m->seed = ext_inode_seed(x, in);
 	m->extents = extents;
+	m->over = ext_layer_ranges(x, in->ino, &m->nover);
 	m->nodes = 0;
 	m->charged = is_paid(x, in->ino, &at);
 	m->valid = false;
@@ -372,11 +374,47 @@ int ext_map_begin(struct ext_map *m, struct ext *x, const struct ext_inode *in,
 	return 0;
 }
 
-int ext_map_next(struct ext_map *m, uint64_t from, struct ext_run *out,
+/* As the map has it. */
+static int next_below(struct ext_map *m, uint64_t from, struct ext_run *out,
 	struct error *e)
 {
 	return m->extents ? next_extent(m, from, out, e)
 			  : next_mapped(m, from, out, e);
+}
+
+int ext_map_next(struct ext_map *m, uint64_t from, struct ext_run *out,
+	struct error *e)
+{
+	struct ext_run run = { 0 }, over;
+	bool known = false;
+	int r;
+
+	if (!m->nover)
+		return next_below(m, from, out, e);
+	/* Each turn is one range further, and those that lie before the next
+	 * run of the map cost no search of it. */
+	for (;;) {
+		if (ext_layer_next(m->over, m->nover, from, &over, &from)) {
+			*out = over;
+			return 1;
+		}
+		if (!known || run.lblk < from) {
+			r = next_below(m, from, &run, e);
+			if (r < 0)
+				return r;
+			if (!r)
+				run.lblk = UINT64_MAX;
+			known = true;
+		}
+		if (run.lblk < over.lblk) {
+			run.len = u64_min(run.len, over.lblk - run.lblk);
+			*out = run;
+			return 1;
+		}
+		if (over.lblk == UINT64_MAX)
+			return 0;
+		from = over.lblk;
+	}
 }
 
 void ext_map_release(struct ext_map *m)

@@ -88,17 +88,6 @@ for v in 1 2 3; do
 	rm -f img recovered
 done
 
-echo "== fast commits are named, not replayed"
-truncate -s 128M img; mkfs.ext4 -q -F -O fast_commit -J size=16 img
-mount -o loop img m; churn m 3; sync -f m
-python3 -c 'import os
-for i in range(20):
-    f = os.open("m/fc%d" % i, os.O_CREAT | os.O_WRONLY); os.write(f, b"x"); os.fsync(f)'
-cp img dirty; umount m
-fsdump dirty --free >have 2>err
-grep -q "FINDING: fs-dirty.*fast" err || { cat err; fail "no finding"; }
-grep -q "FREE: .*journal" err || { cat err; fail "free space is not known"; }
-
 echo "== an external journal is named"
 truncate -s 8M log; mkfs.ext4 -q -F -O journal_dev -b 1024 log
 expect_rc 4 fsdump log 2>err; grep -q external err || { cat err; fail "jbd"; }

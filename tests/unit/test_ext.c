@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <cmocka.h>
 #include "base/limits.h"
+#include "fs/ext_fast.h"
 #include "fs/ext_replay.h"
 #include "fs/table.h"
 #include "fuzz/fuzz.h"
@@ -35,7 +36,7 @@ static uint8_t *slurp(const char *name, size_t *out_len)
 }
 
 static const char *const images[] = { "plain", "ext2", "inline", "bigalloc",
-	"meta_bg", "csum", "dirty_csum", "ea_inode", "blocks4k" };
+	"meta_bg", "csum", "dirty_csum", "ea_inode", "blocks4k", "fast" };
 
 struct tally {
 	struct fs *fs;
@@ -255,10 +256,56 @@ static void test_replay_source(void **state)
 	source_unref(base);
 }
 
+/* Records laid over each other, against one block after the other. */
+static void test_paint(void **state)
+{
+	unsigned seed = 11;
+
+	(void)state;
+	for (size_t n = 0; n < 200; n++) {
+		struct fast_ranges list = { 0 };
+		struct fast_range recs[200];
+		uint64_t want[256] = { 0 }, end = 0;
+		bool told[256] = { false };
+
+		for (size_t i = 0; i < n; i++) {
+			uint64_t at = (uint64_t)rand_r(&seed) % 256;
+			uint64_t len = 1 + (uint64_t)rand_r(&seed) % 40;
+			uint64_t p = rand_r(&seed) % 3 ? 1000 * (i + 1) : 0;
+
+			len = len < 256 - at ? len : 256 - at;
+			recs[i] = (struct fast_range){ at, len, p, false };
+			for (uint64_t b = at; b < at + len; b++) {
+				want[b] = p ? p + (b - at) : 0;
+				told[b] = true;
+			}
+		}
+		assert_true(ext_fast_paint(recs, n, &list));
+		assert_true(list.len <= 2 * n);
+		for (size_t i = 0; i < list.len; i++) {
+			const struct fast_range *r = &list.items[i];
+
+			assert_true(r->len && r->lblk >= end);
+			end = r->lblk + r->len;
+			assert_true(end <= 256);
+			for (uint64_t b = r->lblk; b < end; b++) {
+				assert_true(told[b]);
+				told[b] = false;
+				assert_int_equal(want[b],
+					r->pblk ? r->pblk + (b - r->lblk) : 0);
+			}
+		}
+		for (size_t b = 0; b < 256; b++)
+			assert_false(told[b]);
+		vec_release(&list);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_replay_source),
+		cmocka_unit_test(test_paint),
 		cmocka_unit_test(test_threads),
 		cmocka_unit_test(test_bytes),
 		cmocka_unit_test(test_read_errors),
