@@ -4,7 +4,7 @@
 # tests/tools/fstorture.py and fstorture_damage.py, for a few seconds; STRATA_FAULT_ALL=1 or STRATA_TEST_FULL=1: for
 # half an hour, from the seed SEED.
 . "$(dirname "$0")/../lib.sh"
-need_root; need mkfs.ext4 mkfs.xfs mkfs.btrfs btrfs xfs_db dumpe2fs losetup fsfreeze python3
+need_root; need mkfs.ext4 mkfs.xfs mkfs.btrfs btrfs xfs_db dumpe2fs losetup fsfreeze python3 xfs_io
 cleanup_mounts=("$T/ram/m" "$T/ram")
 mkdir ram; mount -t tmpfs -o size=3g none ram; cd ram
 truncate -s 64M try; mkfs.ext4 -q try; loop_mount try m; umount m; rm try
