@@ -64,12 +64,30 @@ static bool find_footer(struct source *file, struct vhd_footer *f,
 	return true;
 }
 
+/* Is there a footer, whatever its checksum? What ends in the cookie, or begins
+ * with it and has a dynamic disk's header behind it, is a damaged VHD: as a raw
+ * disk it would be stored with its tables, and nothing found in it. */
+static bool has_cookie(struct source *file, struct vhd_footer *f)
+{
+	char header[8];
+
+	if (file->size >= 512 &&
+		!source_pread(file, f, 512, file->size - 512, NULL) &&
+		!memcmp(f->cookie, VHD_COOKIE, 8))
+		return true;
+	return file->size >= 520 && !source_pread(file, f, 512, 0, NULL) &&
+	       !source_pread(file, header, sizeof(header), 512, NULL) &&
+	       !memcmp(f->cookie, VHD_COOKIE, 8) &&
+	       !memcmp(header, VHD_HEADER_COOKIE, 8);
+}
+
 static enum disk_verdict vhd_probe(struct source *file)
 {
 	struct vhd_footer f;
 	bool copy;
 
-	return find_footer(file, &f, &copy) ? DISK_YES : DISK_NO;
+	return find_footer(file, &f, &copy) || has_cookie(file, &f) ? DISK_YES
+								     : DISK_NO;
 }
 
 /* The virtual size by the rule above. */
@@ -311,7 +329,8 @@ static int vhd_open(const struct disk_open_args *args, struct source **out,
 	snprintf(info->format, sizeof(info->format), "vhd");
 	if (!find_footer(args->file, &f, &copy))
 		return error_set(e, ERR_CORRUPT,
-			"vhd: no footer with a valid checksum");
+			"vhd: no footer with a valid checksum, neither in the "
+			"last 512 bytes nor, for a dynamic disk, in the first");
 	if (copy)
 		finding_report(args->findings, FINDING_DISK_DAMAGED,
 			args->file->size > 512 ? args->file->size - 512 : 0,

@@ -93,6 +93,21 @@ static bool bsd_label(struct part_reader *r, uint64_t off,
 	return true;
 }
 
+/* What is no partition: c, the whole of what is divided; an empty one; one that
+ * is marked unused, where another is not. bsdlabel -w makes a single one, a, and
+ * leaves it unused; newfs does not mind, and FreeBSD lists it. */
+static bool bsd_skip(const uint8_t *b, unsigned i, uint16_t n)
+{
+	const uint8_t *x = b + BSD_HEADER + 16 * i;
+
+	if (!get_le32(x) || x[12])
+		return !get_le32(x);
+	for (unsigned k = 0; k < n; k++)
+		if (b[BSD_HEADER + 16 * k + 12])
+			return true;
+	return i == 2;
+}
+
 int bsd_read(struct part_reader *r, bool *out_found)
 {
 	uint8_t b[BSD_HEADER + 16 * BSD_MAX_PARTITIONS];
@@ -119,7 +134,7 @@ int bsd_read(struct part_reader *r, bool *out_found)
 		const uint8_t *x = b + BSD_HEADER + 16 * i;
 		struct partition p = { .number = i + 1 };
 
-		if (!get_le32(x) || !x[12]) /* fstype 0: unused, or the disk */
+		if (bsd_skip(b, i, n))
 			continue;
 		snprintf(p.type, sizeof(p.type), "bsd:%u", x[12]);
 		p.name[0] = (char)('a' + i);
@@ -151,7 +166,7 @@ int bsd_read_nested(struct part_reader *r, uint8_t type, uint64_t first,
 		struct partition p = { .number = *number };
 		int rc;
 
-		if (!len || !x[12] || (start == first && len == count))
+		if (bsd_skip(b, i, n) || (start == first && len == count))
 			continue;
 		if (start < first || !range_inside(start - first, len, count)) {
 			finding_report(r->findings, FINDING_PART_ENTRY_BAD,

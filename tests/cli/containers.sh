@@ -41,6 +41,14 @@ mkformats.py d.raw m
 same m.cowd.vmdk --allow-backing m-delta.vmdk
 same m.cloop; same m.dmg; same m.bochs
 for o in subformat=dynamic,force_size=on subformat=fixed,force_size=on; do q vpc -o $o d.raw a.vhd; same a.vhd; done
+# a footer whose sum is wrong, and its copy's: a damaged VHD, no raw disk
+for o in subformat=dynamic subformat=fixed; do
+	q vpc -o $o,force_size=on d.raw bad.vhd; s=$(stat -c %s bad.vhd)
+	for at in $([ $o = subformat=fixed ] || echo 70) $((s - 442)); do printf X | dd of=bad.vhd bs=1 seek=$at conv=notrunc status=none; done
+	for c in "import bad.vhd -b bad" "inspect bad.vhd"; do
+		expect_rc 4 strata $c 2>err; grep -q "bad.vhd: vhd: no footer with a valid checksum" err || fail "$c: $(cat err)"
+	done
+done
 q vhdx d.raw a.vhdx; same a.vhdx
 q vhdx -o subformat=fixed,block_size=1M d.raw a.vhdx; same a.vhdx
 q vdi d.raw a.vdi; same a.vdi; q vdi -o static=on d.raw a.vdi; same a.vdi

@@ -158,6 +158,21 @@ finding part-kind
 parted -sm d unit s print | sed -n '3,$p' | awk -F: '{ gsub("s", "", $2); gsub("s", "", $4); print $1, $2, $4 }' > want
 sed 1d got | cut -d' ' -f1-3 | diff want - || fail "BSD label"
 
+# one by bsdlabel -w: a is marked unused, and holds the file system all the same
+python3 - d <<'P'
+import struct, sys
+b = bytearray(512)
+struct.pack_into("<I", b, 0, 0x82564557); struct.pack_into("<I", b, 40, 512); struct.pack_into("<IHH", b, 132, 0x82564557, 0, 3)
+for i, (size, start) in enumerate([(204784, 16), (0, 0), (204800, 0)]):
+    struct.pack_into("<IIIBBH", b, 148 + 16 * i, size, start, 0, 0, 0, 0)
+with open(sys.argv[1], "r+b") as f:
+    f.truncate(0); f.truncate(204800 * 512); f.seek(512); f.write(b)
+P
+mkfs.ext4 -q -F -E offset=8192 d 8M 2>/dev/null
+partdump d > got 2> findings
+[ "$(sed 1d got | cut -d' ' -f1-3)" = "1 16 204784" ] || fail "BSD label of bsdlabel -w: $(cat got findings)"
+strata inspect d 2>/dev/null | grep -q '^ *p1 *ext4' || fail "BSD label of bsdlabel -w: $(strata inspect d 2>&1)"
+
 # --- Sun and SGI labels: made by sfdisk; read by it and by libblkid (partx)
 want_parts() { sfdisk -d "$1" 2>/dev/null | sed -nE 's/^[^ ]*[^0-9]([0-9]+) : start= *([0-9]+), size= *([0-9]+), type=([0-9a-f]+).*/\1 \2 \3 \4/p' |
 	while read -r n start size type; do printf '%d %d %d 0x%02x\n' "$n" "$start" "$size" "0x$type"; done; }
