@@ -73,7 +73,9 @@ static bool nvlist(const uint8_t *b, size_t len, struct fs_info *out)
 			number(cur_be64(&p), out->uuid);
 			found = true;
 		} else if (type == NV_UINT64 && IS("guid")) {
+			/* all that a spare and a cache say of themselves */
 			number(cur_be64(&p), out->dev_uuid);
+			found = true;
 		}
 #undef IS
 	}

@@ -73,13 +73,16 @@ def pair(name, typ, value):
     return struct.pack(">II", len(body) + 8, len(body) + 24) + body
 
 
-def zfs():
+def zfs(spare=False):
     i = Img(64 * MIB)
     for at in (0, 256 * 1024, 64 * MIB - 512 * 1024, 64 * MIB - 256 * 1024):
         nv = b"\x01\x01\0\0" + struct.pack(">II", 0, 1) + pair(b"version", 8, struct.pack(">Q", 5000)) + \
             pair(b"name", 9, xstr(b"tank")) + pair(b"state", 8, struct.pack(">Q", 0)) + \
             pair(b"pool_guid", 8, struct.pack(">Q", 0xdeadbeefcafe1234)) + \
             pair(b"guid", 8, struct.pack(">Q", 77777777777)) + struct.pack(">II", 0, 0)
+        if spare:
+            nv = b"\x01\x01\0\0" + struct.pack(">II", 0, 1) + pair(b"version", 8, struct.pack(">Q", 5000)) + \
+                pair(b"state", 8, struct.pack(">Q", 3)) + pair(b"guid", 8, struct.pack(">Q", 77777777777)) + struct.pack(">II", 0, 0)
         i.put(at + 16384, nv)
         for k in range(128):
             i.put(at + 128 * 1024 + k * 1024, "<QQQ", 0x00bab10c, 5000, 10 + k)
@@ -256,7 +259,7 @@ KINDS = {
     "ufs1-le": lambda: ufs(8192, 0x00011954, "<"), "ufs1-be": lambda: ufs(8192, 0x00011954, ">"),
     "ufs2-le": lambda: ufs(65536, 0x19540119, "<", b"freebsd root"), "ufs2-be": lambda: ufs(65536, 0x19540119, ">", b"sparc"),
     "ufs2-256k": lambda: ufs(262144, 0x19540119, "<", b"far"),
-    "zfs": zfs, "bitlocker-vista": lambda: bitlocker("vista"), "bitlocker-win7": lambda: bitlocker("win7"),
+    "zfs": zfs, "zfs-spare": lambda: zfs(True), "bitlocker-vista": lambda: bitlocker("vista"), "bitlocker-win7": lambda: bitlocker("win7"),
     "bitlocker-togo": lambda: bitlocker("togo"), "luks2-backup": luks2_backup, "jfs": jfs,
     "reiserfs-3.5": lambda: reiserfs(b"ReIsErFs"), "reiserfs-3.6": lambda: reiserfs(b"ReIsEr2Fs"),
     "reiserfs-jr": lambda: reiserfs(b"ReIsEr3Fs", b"journal away"), "reiser4": reiser4, "bcache": bcache,
