@@ -70,11 +70,20 @@ int error_nomem(struct error *e)
 	return error_set(e, ERR_NOMEM, "out of memory");
 }
 
+const char *error_untagged(const struct error *e, const char *tag)
+{
+	size_t n = strlen(tag);
+
+	return !strncmp(e->msg, tag, n) && !strncmp(e->msg + n, ": ", 2)
+		       ? e->msg + n + 2
+		       : e->msg;
+}
+
 int error_prefix(struct error *e, const char *fmt, ...)
 {
 	char tmp[ERROR_MSG_MAX];
 	va_list ap;
-	size_t n;
+	size_t n, tag;
 
 	if (!e)
 		return ERR_IO;
@@ -85,6 +94,16 @@ int error_prefix(struct error *e, const char *fmt, ...)
 	/* A message that gets too long loses its end, not its place. */
 	tmp[n > sizeof(tmp) - 3 ? sizeof(tmp) - 3 : n] = 0;
 	n = strlen(tmp);
+	/* "udf: the root: udf: ..." names the module once. */
+	tag = strcspn(tmp, ": ");
+	if (tmp[tag] == ':') {
+		const char *rest;
+
+		tmp[tag] = 0;
+		rest = error_untagged(e, tmp);
+		tmp[tag] = ':';
+		memmove(e->msg, rest, strlen(rest) + 1);
+	}
 	memmove(e->msg + n + 2, e->msg, sizeof(e->msg) - n - 2);
 	memcpy(e->msg, tmp, n);
 	memcpy(e->msg + n, ": ", 2);

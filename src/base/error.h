@@ -50,8 +50,11 @@ int error_at(struct error *e, int code, uint64_t offset, const char *fmt, ...)
 int error_errno(struct error *e, const char *fmt, ...) ATTR_PRINTF(2, 3)
 	ATTR_COLD;
 int error_nomem(struct error *e) ATTR_COLD;
-/* Put "PREFIX: " before the message of an error that is set; returns its
- * code. */
+/* The message without "TAG: " in front, for who names the module himself;
+ * borrowed from e. */
+const char *error_untagged(const struct error *e, const char *tag);
+/* Put "PREFIX: " before the message of an error that is set; returns its code.
+ * Where the prefix begins with "TAG: ", the message loses that one. */
 int error_prefix(struct error *e, const char *fmt, ...) ATTR_PRINTF(2, 3)
 	ATTR_COLD;
 

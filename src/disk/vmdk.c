@@ -258,9 +258,9 @@ static int vmdk_open(const struct disk_open_args *args, struct source **out,
 		*out = source_ref(a.seg.items[0].src);
 	else if (!r)
 		r = source_concat(a.seg.items, a.seg.len, out, e);
-	snprintf(info->detail, sizeof(info->detail), "%.40s%s%s, %zu extent%s",
-		d.create_type, *d.create_type ? ", " : "", a.kind, a.seg.len,
-		a.seg.len == 1 ? "" : "s");
+	snprintf(info->detail, sizeof(info->detail), "%.40s%s%s%s%zu extent%s",
+		d.create_type, *d.create_type ? ", " : "", a.kind,
+		*a.kind ? ", " : "", a.seg.len, a.seg.len == 1 ? "" : "s");
 	if (!r && !d.text)
 		finding_report(args->findings, FINDING_DISK_NOTE,
 			FINDING_NO_OFFSET, "vmdk",

@@ -304,7 +304,8 @@ static int collect_volume(const struct survey *s,
 			r == ERR_UNSUPPORTED ? FINDING_FS_UNSUPPORTED
 					     : FINDING_FS_DAMAGED,
 			err.has_offset ? err.offset : FINDING_NO_OFFSET, "",
-			"%s: %s", v->info.type, err.msg);
+			"%s: %s", v->info.type,
+			error_untagged(&err, v->info.type));
 		return 0;
 	}
 	cv->read = true;

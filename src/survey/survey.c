@@ -89,7 +89,8 @@ void survey_probe_volume(struct survey_volume *v,
 		finding_report(findings, FINDING_FS_DAMAGED,
 			e.has_offset ? e.offset : FINDING_NO_OFFSET, v->name,
 			"looks like %s: %s", v->ops->name,
-			e.code ? e.msg : "its superblock is damaged");
+			e.code ? error_untagged(&e, v->ops->name)
+			       : "its superblock is damaged");
 		v->maybe = v->ops;
 		v->ops = NULL;
 		break;

@@ -70,6 +70,11 @@ static void test_error(void **state)
 	assert_true(e.has_offset && e.offset == 512);
 	error_prefix(&e, "disk %s", "x");
 	assert_string_equal(e.msg, "disk x: magic is 7");
+	assert_string_equal(error_untagged(&e, "disk"), "disk x: magic is 7");
+	assert_string_equal(error_untagged(&e, "disk x"), "magic is 7");
+	error_set(&e, ERR_CORRUPT, "udf: no tag");
+	error_prefix(&e, "udf: the root");
+	assert_string_equal(e.msg, "udf: the root: no tag");
 	assert_string_equal(error_code_name(ERR_DAMAGED), "damaged");
 	assert_int_equal(error_set(NULL, ERR_ARG, "x"), ERR_ARG);
 }
