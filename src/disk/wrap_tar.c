@@ -218,6 +218,11 @@ int wrap_tar_member(struct source *file, const struct finding_sink *findings,
 	}
 	if (!r)
 		r = wrap_pick_end(&pick, "tar", findings, e);
+	if (!r && x->sparse == '?')
+		r = error_at(e, ERR_UNSUPPORTED, x->off,
+			"tar: '%s' is sparse in a format of GNU tar that is "
+			"not read (pax 0.0 or 0.1); unpack it first",
+			pick.name);
 	if (!r && x->sparse) {
 		struct sparse s = { .file = file,
 			.at = x->off + x->lists,

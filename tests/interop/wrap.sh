@@ -124,7 +124,7 @@ m9.zip Deflate64
 m98.zip method 98
 aes.zip password
 enc.zip password
-old.tar sparse
+old.tar sparse in a format
 docker.tar container image
 x.xva XenServer
 files.tar 2: 'layer', 'd.lz'
