@@ -6,19 +6,10 @@
 #include "base/checked.h"
 #include "base/limits.h"
 #include "model/tree.h"
-#include "ops/chunker.h"
-
-struct pair {
-	char *name;
-	struct buf value;
-	bool is_blob;
-	struct oid id;
-	uint64_t size;
-};
+#include "ops/attrs.h"
 
 struct build {
-	struct writer *writer;
-	struct packer *records, *blobs;
+	struct packer *records;
 	struct cut *cut;
 	size_t index;
 	struct fs *fs;
@@ -31,9 +22,8 @@ struct build {
 		uint64_t key, group;
 	} *groups;
 	size_t groups_cap, groups_n;
-	struct buf target, xattrs;
-	VEC(struct pair) pairs;
-	size_t xattr_bytes;
+	struct buf target;
+	struct attrs attrs;
 	uint64_t entries;
 };
 
@@ -83,141 +73,6 @@ static int link_group(struct build *b, uint64_t id, const char *path,
 		b->groups_n++;
 	}
 	*out = g->group;
-	return 0;
-}
-
-/* --- extended attributes and streams --- */
-
-static void pairs_clear(struct build *b)
-{
-	for (size_t i = 0; i < b->pairs.len; i++) {
-		free(b->pairs.items[i].name);
-		buf_release(&b->pairs.items[i].value);
-	}
-	b->pairs.len = 0;
-	b->xattr_bytes = 0;
-}
-
-static int on_xattr(void *ctx, const char *name, const void *value, size_t len)
-{
-	struct build *b = ctx;
-	struct pair p = { .name = strdup(name), .size = len };
-	int r = 0;
-
-	b->xattr_bytes += strlen(name) + size_min(len, XATTR_INLINE_MAX) + 48;
-	if (b->xattr_bytes > LIMIT_XATTRS_TOTAL) {
-		free(p.name);
-		return 1;
-	}
-	if (len > XATTR_INLINE_MAX) {
-		p.is_blob = true;
-		r = packer_put_blob(b->blobs, value, len, &p.id, b->e);
-	} else {
-		buf_add(&p.value, value, len);
-	}
-	if (!r && (!p.name || p.value.oom || !vec_push(&b->pairs, p)))
-		r = error_nomem(b->e);
-	if (r) {
-		free(p.name);
-		buf_release(&p.value);
-	}
-	return r;
-}
-
-struct stream_reader {
-	struct fs *fs;
-	uint64_t id;
-};
-
-static int read_stream(void *ctx, void *buf, size_t len, uint64_t off,
-	struct error *e)
-{
-	struct stream_reader *s = ctx;
-
-	return s->fs->ops->pread(s->fs, s->id, buf, len, off, e);
-}
-
-/* A named stream is kept as an attribute whose value is a blob. */
-static int on_stream(void *ctx, const uint8_t *name, size_t len, uint64_t id)
-{
-	struct build *b = ctx;
-	struct stream_reader sr = { b->fs, id };
-	struct pair p = { .is_blob = true };
-	AUTO_BUF full = BUF_INIT;
-	struct error err = { 0 };
-	struct fs_node n;
-	int r;
-
-	buf_addstr(&full, "stream.");
-	buf_add(&full, name, len);
-	/* One that is a hole of 2^60 bytes would be hashed for years. */
-	if (b->fs->ops->stat(b->fs, id, &n, &err) || n.size > LIMIT_HASHED_HOLE)
-		return 0;
-	p.size = n.size;
-	r = store_blob_stream(b->writer, b->blobs, read_stream, &sr, n.size,
-		true, &p.id, &err);
-	if (r == ERR_NOMEM || r == ERR_IO) {
-		if (b->e)
-			*b->e = err;
-		return r;
-	}
-	if (r)
-		return 0; /* damaged: left out, its bytes are skeleton */
-	p.name = buf_steal(&full);
-	b->xattr_bytes += len + 48;
-	if (!p.name || b->xattr_bytes > LIMIT_XATTRS_TOTAL ||
-		!vec_push(&b->pairs, p)) {
-		free(p.name);
-		return p.name ? 1 : error_nomem(b->e);
-	}
-	return 0;
-}
-
-static int pair_cmp(const void *a, const void *b)
-{
-	return strcmp(((const struct pair *)a)->name,
-		((const struct pair *)b)->name);
-}
-
-static int read_xattrs(struct build *b, const struct fs_node *n,
-	struct view *out)
-{
-	struct error err = { 0 };
-	int r = 0;
-
-	*out = (struct view){ 0 };
-	if (!(n->flags & FS_NODE_XATTRS))
-		return 0;
-	pairs_clear(b);
-	if (b->fs->ops->xattrs)
-		r = b->fs->ops->xattrs(b->fs, n->id, on_xattr, b, &err);
-	if (r >= 0 && b->fs->ops->streams && n->type == FS_FILE)
-		r = b->fs->ops->streams(b->fs, n->id, on_stream, b, &err);
-	if (r == ERR_NOMEM || (r == ERR_IO && !err.code))
-		return r;
-	/* Damaged ones were findings of the first walk: what could be read is
-	 * kept. */
-	if (b->pairs.len)
-		qsort(b->pairs.items, b->pairs.len, sizeof(struct pair),
-			pair_cmp);
-	buf_clear(&b->xattrs);
-	for (size_t i = 0; i < b->pairs.len; i++) {
-		const struct pair *p = &b->pairs.items[i];
-		struct xattr x = {
-			.name = { (const uint8_t *)p->name, strlen(p->name) },
-			.value = { p->value.data, p->value.len },
-			.is_blob = p->is_blob,
-			.id = p->id,
-			.size = p->size,
-		};
-
-		if (i && !strcmp(p[-1].name, p->name))
-			continue;
-		xattr_add(&b->xattrs, &x);
-	}
-	if (b->xattrs.oom)
-		return error_nomem(b->e);
-	*out = (struct view){ b->xattrs.data, b->xattrs.len };
 	return 0;
 }
 
@@ -285,7 +140,7 @@ static int make_entry(struct build *b, const struct walk_item *it,
 		if (r)
 			return r;
 	}
-	return read_xattrs(b, n, &x->xattrs);
+	return attrs_read(&b->attrs, n, &x->xattrs, b->e);
 }
 
 static int on_enter(void *ctx, const struct walk_item *it)
@@ -349,9 +204,8 @@ int tree_build(struct writer *w, struct packer *records, struct packer *blobs,
 	const struct progress *progress, struct image_volume *out,
 	struct error *e)
 {
-	struct build b = { .writer = w,
-		.records = records,
-		.blobs = blobs,
+	struct build b = { .records = records,
+		.attrs = { .writer = w, .blobs = blobs },
 		.cut = cut,
 		.index = index,
 		.progress = progress,
@@ -368,6 +222,7 @@ int tree_build(struct writer *w, struct packer *records, struct packer *blobs,
 	/* Its findings were reported by the first walk. */
 	r = survey_open_fs(&s->volumes.items[index], NULL, &b.fs, &err);
 	if (!r) {
+		b.attrs.fs = b.fs;
 		r = survey_walk(b.fs, NULL, &v, &err);
 		if (!r && b.fs->ops->subvolumes)
 			b.fs->ops->subvolumes(b.fs, on_subvolume, &b, &err);
@@ -385,10 +240,8 @@ int tree_build(struct writer *w, struct packer *records, struct packer *blobs,
 	for (size_t i = 0; i < b.levels.len; i++)
 		tree_builder_release(&b.levels.items[i]);
 	vec_release(&b.levels);
-	pairs_clear(&b);
-	vec_release(&b.pairs);
+	attrs_release(&b.attrs);
 	buf_release(&b.target);
-	buf_release(&b.xattrs);
 	free(b.groups);
 	return r;
 }
