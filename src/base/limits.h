@@ -31,6 +31,9 @@
  * an entry more than their length: a hostile chain of folders that share their
  * blocks is bounded, a folder of two million usual names fits. */
 #define LIMIT_WALK_NAMES (96 * MIB)
+/* What is kept of the first walk over the volumes of an import, so that there
+ * is no second one: about a million files. */
+#define LIMIT_LISTING (32 * MIB)
 /* Directory depth: the kernel's PATH_MAX allows 2048 one-letter levels. */
 #define LIMIT_DEPTH 4096
 /* Files of one volume. */

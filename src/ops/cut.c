@@ -12,6 +12,8 @@ void cut_release(struct cut *c)
 	vec_release(&c->files);
 	vec_release(&c->extents);
 	vec_release(&c->items);
+	for (size_t i = 0; i < c->volumes.len; i++)
+		listing_release(&c->volumes.items[i].listing);
 	vec_release(&c->volumes);
 	vec_release(&c->disks);
 	vec_release(&c->slack);
@@ -25,6 +27,8 @@ struct collect {
 	const struct survey_volume *vol;
 	const struct survey *survey;
 	const struct finding_sink *findings;
+	struct named *named; /* behind findings */
+	struct listing *listing;
 	const struct progress *progress;
 	struct error *e;
 	uint64_t count;
@@ -159,9 +163,8 @@ static int on_extent(void *ctx, const struct fs_extent *x)
 	return add_extent(c, x->dev, x->dev_off, len, x->file_off);
 }
 
-static int on_entry(void *ctx, const struct walk_item *it)
+static int collect_file(struct collect *c, const struct walk_item *it)
 {
-	struct collect *c = ctx;
 	struct cut *cut = c->cut;
 	struct cut_file f = { .id = it->node.id,
 		.size = it->node.size,
@@ -245,6 +248,7 @@ struct named {
 	const struct finding_sink *inner;
 	const char *name;
 	bool damage;
+	bool mute;
 };
 
 static void report_named(void *ctx, const struct finding *f)
@@ -253,6 +257,8 @@ static void report_named(void *ctx, const struct finding *f)
 	AUTO_BUF where = BUF_INIT;
 	struct finding g = *f;
 
+	if (n->mute)
+		return;
 	if (finding_severity(f->id) == FINDING_DAMAGE ||
 		f->id == FINDING_FS_UNSUPPORTED)
 		n->damage = true;
@@ -261,6 +267,36 @@ static void report_named(void *ctx, const struct finding *f)
 	buf_printf(&where, "%s%s%s", n->name, *f->where ? ":" : "", f->where);
 	g.where = buf_str(&where);
 	n->inner->report(n->inner->ctx, &g);
+}
+
+/* Attributes are no part of what an import tells of a volume. */
+static void list(struct collect *c, enum listing_event event,
+	const struct walk_item *it)
+{
+	c->named->mute = true;
+	listing_add(c->listing, event, it);
+	c->named->mute = false;
+}
+
+static int on_enter(void *ctx, const struct walk_item *it)
+{
+	list(ctx, LISTING_ENTER, it);
+	return 0;
+}
+
+static int on_entry(void *ctx, const struct walk_item *it)
+{
+	int r = collect_file(ctx, it);
+
+	if (!r)
+		list(ctx, LISTING_ENTRY, it);
+	return r;
+}
+
+static int on_leave(void *ctx, const struct walk_item *it)
+{
+	list(ctx, LISTING_LEAVE, it);
+	return 0;
 }
 
 static int by_id(const void *a, const void *b)
@@ -272,22 +308,24 @@ static int by_id(const void *a, const void *b)
 
 static int collect_volume(const struct survey *s,
 	const struct survey_volume *v, const struct finding_sink *findings,
-	const struct progress *progress, uint64_t *budget, struct cut *cut,
-	struct error *e)
+	const struct progress *progress, uint64_t *budget, size_t *list_left,
+	struct cut *cut, struct error *e)
 {
-	struct named named = { findings, v->name, false };
+	struct named named = { .inner = findings, .name = v->name };
 	struct finding_sink sink = { report_named, &named };
+	struct cut_volume *cv = vec_last(&cut->volumes);
 	struct collect c = { .cut = cut,
 		.vol = v,
 		.survey = s,
 		.findings = &sink,
+		.named = &named,
+		.listing = &cv->listing,
 		.progress = progress,
 		.nested_bytes = u64_min(v->size, UINT64_C(1) << 50) *
 				LIMIT_HASHED_FACTOR,
 		.budget = budget,
 		.e = e };
-	struct walk_visitor visitor = { .entry = on_entry, .ctx = &c };
-	struct cut_volume *cv = vec_last(&cut->volumes);
+	struct walk_visitor visitor = { on_enter, on_entry, on_leave, &c };
 	size_t first = cut->files.len, n = 0;
 	struct error err = { 0 };
 	int r;
@@ -309,7 +347,10 @@ static int collect_volume(const struct survey *s,
 		return 0;
 	}
 	cv->read = true;
+	listing_init(&cv->listing, c.fs, *list_left);
 	r = survey_walk(c.fs, &sink, &visitor, &err);
+	listing_end(&cv->listing);
+	*list_left -= size_min(*list_left, cv->listing.data.len);
 	c.fs->ops->close(c.fs);
 	free(c.seen);
 	if (r == ERR_NOMEM || r == ERR_CANCELLED) {
@@ -342,129 +383,28 @@ static int collect_volume(const struct survey *s,
 	return 0;
 }
 
-struct cut_file *cut_find(struct cut *c, size_t volume, uint64_t id)
+struct cut_file *cut_find(struct cut *c, size_t volume, uint64_t id,
+	size_t *near)
 {
 	const struct cut_volume *v = &c->volumes.items[volume];
+	struct cut_file *files = &c->files.items[v->first], *f;
 	struct cut_file key = { .id = id };
 
-	return v->n ? bsearch(&key, &c->files.items[v->first], v->n,
-			      sizeof(key), by_id)
-		    : NULL;
-}
-
-/* --- claiming --- */
-
-static int by_disk(const void *a, const void *b, void *ctx)
-{
-	const struct cut_extent *x = (const struct cut_extent *)ctx +
-				     ((const struct cut_item *)a)->extent;
-	const struct cut_extent *y = (const struct cut_extent *)ctx +
-				     ((const struct cut_item *)b)->extent;
-
-	if (x->disk != y->disk)
-		return x->disk < y->disk ? -1 : 1;
-	if (x->disk_off != y->disk_off)
-		return x->disk_off < y->disk_off ? -1 : 1;
-	/* Of equal extents the first file's comes first: the same on every
-	 * machine. */
-	return (((const struct cut_item *)a)->file >
-		       ((const struct cut_item *)b)->file) -
-	       (((const struct cut_item *)a)->file <
-		       ((const struct cut_item *)b)->file);
-}
-
-static bool same_extents(const struct cut *c, const struct cut_file *a,
-	const struct cut_file *b)
-{
-	return a->size == b->size && a->nextents == b->nextents &&
-	       !memcmp(&c->extents.items[a->first_extent],
-		       &c->extents.items[b->first_extent],
-		       a->nextents * sizeof(struct cut_extent));
-}
-
-/* Two files may claim the same bytes: clones share extents, and on a damaged
- * disk anything may. The first in order keeps its claim, later ones are read
- * and stored but cut nothing out. Whatever is chosen is exact, since a claim
- * only says that a file's bytes are the disk's. */
-static void settle_claims(struct cut *c)
-{
-	uint64_t end = 0;
-	uint32_t disk = UINT32_MAX, owner = 0;
-	size_t n = 0;
-
-	for (size_t i = 0; i < c->items.len; i++) {
-		const struct cut_item *it = &c->items.items[i];
-		const struct cut_extent *x = &c->extents.items[it->extent];
-		struct cut_file *f = &c->files.items[it->file];
-
-		if (x->disk != disk) {
-			disk = x->disk;
-			end = 0;
-		}
-		if (x->disk_off < end) {
-			struct cut_file *o = &c->files.items[owner];
-
-			f->flags &= (uint8_t)~CUT_CLAIMED;
-			if (it->file != owner && f->same_as == it->file &&
-				o->same_as == owner && same_extents(c, f, o))
-				f->same_as = owner;
-		}
-		if (x->disk_off + x->len > end) {
-			end = x->disk_off + x->len;
-			owner = it->file;
-		}
-	}
-	for (size_t i = 0; i < c->items.len; i++)
-		if (c->files.items[c->items.items[i].file].flags & CUT_CLAIMED)
-			c->items.items[n++] = c->items.items[i];
-	c->items.len = n;
-}
-
-static int claim(struct cut *c, size_t ndisks, struct error *e)
-{
-	size_t at = 0;
-
-	if (!vec_reserve(&c->items, c->extents.len + 1))
-		return error_nomem(e);
-	for (size_t i = 0; i < c->files.len; i++) {
-		struct cut_file *f = &c->files.items[i];
-
-		f->same_as = (uint32_t)i;
-		f->first_item = UINT32_MAX;
-		if (f->state != CUT_PLAIN || !f->nextents)
-			continue;
-		f->flags |= CUT_CLAIMED;
-		for (uint32_t k = 0; k < f->nextents; k++)
-			c->items.items[c->items.len++] = (struct cut_item){
-				f->first_extent + k, (uint32_t)i };
-	}
-	if (c->items.len)
-		qsort_r(c->items.items, c->items.len, sizeof(struct cut_item),
-			by_disk, c->extents.items);
-	settle_claims(c);
-	for (size_t i = 0; i < c->items.len; i++) {
-		struct cut_file *f = &c->files.items[c->items.items[i].file];
-
-		if (f->first_item == UINT32_MAX)
-			f->first_item = (uint32_t)i;
-	}
-	for (uint32_t d = 0; d < ndisks; d++) {
-		struct cut_disk cd = { .first = at };
-
-		while (at < c->items.len &&
-			c->extents.items[c->items.items[at].extent].disk == d)
-			at++;
-		cd.n = at - cd.first;
-		if (!vec_push(&c->disks, cd))
-			return error_nomem(e);
-	}
-	return 0;
+	if (!v->n)
+		return NULL;
+	f = *near + 1 < v->n && files[*near + 1].id == id
+		    ? &files[*near + 1]
+		    : bsearch(&key, files, v->n, sizeof(key), by_id);
+	if (f)
+		*near = (size_t)(f - files);
+	return f;
 }
 
 int cut_make(const struct survey *s, const struct finding_sink *findings,
 	const struct progress *progress, struct cut *out, struct error *e)
 {
 	uint64_t budget = LIMIT_HASHED_FREE;
+	size_t list_left = LIMIT_LISTING;
 	int r = 0;
 
 	memset(out, 0, sizeof(*out));
@@ -473,10 +413,10 @@ int cut_make(const struct survey *s, const struct finding_sink *findings,
 			r = error_nomem(e);
 		else
 			r = collect_volume(s, &s->volumes.items[i], findings,
-				progress, &budget, out, e);
+				progress, &budget, &list_left, out, e);
 	}
 	if (!r)
-		r = claim(out, s->disks.len, e);
+		r = cut_claim(out, s->disks.len, e);
 	if (r)
 		cut_release(out);
 	return r;

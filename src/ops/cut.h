@@ -2,13 +2,14 @@
 /* Cutting disks into files: which bytes of which disk are whose content. It is
  * the one place where file systems and the store's view of a disk meet.
  *
- * Memory: 72 bytes a file and 32 an extent.
+ * Memory: 72 bytes a file and 32 an extent, and what was listed.
  */
 #ifndef STRATA_OPS_CUT_H
 #define STRATA_OPS_CUT_H
 
 #include "base/vec.h"
 #include "codec/digest.h"
+#include "ops/listing.h"
 #include "ops/progress.h"
 #include "survey/survey.h"
 
@@ -56,6 +57,7 @@ struct cut_volume {
 	size_t first, n;
 	uint64_t file_bytes;
 	bool has_encoded, partial, read;
+	struct listing listing; /* lost: it must be walked again */
 };
 
 struct cut_disk {
@@ -83,7 +85,14 @@ int cut_make(const struct survey *s, const struct finding_sink *findings,
 	const struct progress *progress, struct cut *out, struct error *e);
 void cut_release(struct cut *c);
 
-/* The file of a volume with this id; NULL where it has none (empty files). */
-struct cut_file *cut_find(struct cut *c, size_t volume, uint64_t id);
+/* Of cut_make: puts the extents of all files in order of the disks, and settles
+ * whose they are. NOMEM. */
+int cut_claim(struct cut *c, size_t ndisks, struct error *e);
+
+/* The file of a volume with this id; NULL where it has none (empty files).
+ * *near: where the last one was found; neighbours often have one id after the
+ * other. */
+struct cut_file *cut_find(struct cut *c, size_t volume, uint64_t id,
+	size_t *near);
 
 #endif

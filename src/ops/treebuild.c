@@ -24,6 +24,8 @@ struct build {
 	size_t groups_cap, groups_n;
 	struct buf target;
 	struct attrs attrs;
+	const struct listing_item *listed; /* that is at hand, or NULL */
+	size_t near; /* of the file found last */
 	uint64_t entries;
 };
 
@@ -82,11 +84,35 @@ _Static_assert((int)FS_FILE == ENTRY_FILE && (int)FS_SOCKET == ENTRY_SOCKET &&
 		       (int)FS_SYMLINK == ENTRY_SYMLINK,
 	"the types of readers and trees have the same numbers");
 
+/* A target that cannot be had makes the entry opaque. */
+static int set_target(struct build *b, const struct fs_node *n,
+	struct entry *x)
+{
+	struct error err = { 0 };
+	int r;
+
+	if (b->listed && !b->listed->ask) {
+		x->target = b->listed->target;
+		if (b->listed->no_target)
+			x->flags |= ENTRY_OPAQUE;
+		return 0;
+	}
+	buf_clear(&b->target);
+	r = b->fs->ops->readlink(b->fs, n->id, &b->target, &err);
+	if (r == ERR_NOMEM)
+		return error_nomem(b->e);
+	if (r || b->target.len > LIMIT_SYMLINK) {
+		buf_clear(&b->target);
+		x->flags |= ENTRY_OPAQUE;
+	}
+	x->target = (struct view){ b->target.data, b->target.len };
+	return 0;
+}
+
 static int make_entry(struct build *b, const struct walk_item *it,
 	struct entry *x)
 {
 	const struct fs_node *n = &it->node;
-	struct error err = { 0 };
 	struct cut_file *f;
 	int r = 0;
 
@@ -109,22 +135,16 @@ static int make_entry(struct build *b, const struct walk_item *it,
 			x->id = oid_empty;
 			break;
 		}
-		f = cut_find(b->cut, b->index, n->id);
+		f = cut_find(b->cut, b->index, n->id, &b->near);
 		if (f && f->flags & CUT_HASHED && f->size == n->size)
 			x->id = f->hash;
 		else
 			x->flags |= ENTRY_OPAQUE;
 		break;
 	case FS_SYMLINK:
-		buf_clear(&b->target);
-		r = b->fs->ops->readlink(b->fs, n->id, &b->target, &err);
-		if (r == ERR_NOMEM)
-			return error_nomem(b->e);
-		if (r || b->target.len > LIMIT_SYMLINK) {
-			buf_clear(&b->target);
-			x->flags |= ENTRY_OPAQUE;
-		}
-		x->target = (struct view){ b->target.data, b->target.len };
+		r = set_target(b, n, x);
+		if (r)
+			return r;
 		break;
 	case FS_CHAR:
 	case FS_BLOCK:
@@ -139,6 +159,10 @@ static int make_entry(struct build *b, const struct walk_item *it,
 		r = link_group(b, n->id, it->path, &x->link_group);
 		if (r)
 			return r;
+	}
+	if (b->listed && !b->listed->ask) {
+		x->xattrs = b->listed->attrs;
+		return 0;
 	}
 	return attrs_read(&b->attrs, n, &x->xattrs, b->e);
 }
@@ -199,6 +223,62 @@ static int on_subvolume(void *ctx, const struct fs_subvolume *v)
 	return error_nomem(b->e);
 }
 
+/* The reader of the volume, opened when it is needed; its findings were
+ * reported by the first walk. */
+static int open_reader(struct build *b, const struct survey_volume *v,
+	struct error *e)
+{
+	int r = b->fs ? 0 : survey_open_fs(v, NULL, &b->fs, e);
+
+	b->attrs.fs = b->fs;
+	return r;
+}
+
+static int build_listed(struct build *b, const struct survey_volume *v,
+	const struct listing *l, struct error *e)
+{
+	struct listing_reader lr;
+	struct listing_item it;
+	int r;
+
+	listing_reader_init(&lr, l);
+	b->listed = &it;
+	while ((r = listing_next(&lr, &it, e)) > 0) {
+		r = it.ask ? open_reader(b, v, e) : 0;
+		if (!r)
+			r = it.event == LISTING_ENTER	? on_enter(b, &it.item)
+			    : it.event == LISTING_ENTRY ? on_entry(b, &it.item)
+							: on_leave(b, &it.item);
+		if (r)
+			break;
+	}
+	b->listed = NULL;
+	listing_reader_release(&lr);
+	return r;
+}
+
+static int build(struct build *b, const struct survey_volume *v,
+	const struct listing *l, struct error *e)
+{
+	struct walk_visitor visitor = { on_enter, on_entry, on_leave, b };
+	int r;
+
+	if (!l->lost) {
+		r = build_listed(b, v, l, e);
+	} else {
+		r = open_reader(b, v, e);
+		if (!r)
+			r = survey_walk(b->fs, NULL, &visitor, e);
+	}
+	if (!r && v->ops->subvolumes)
+		r = open_reader(b, v, e);
+	if (!r && v->ops->subvolumes)
+		v->ops->subvolumes(b->fs, on_subvolume, b, e);
+	if (b->fs)
+		b->fs->ops->close(b->fs);
+	return r;
+}
+
 int tree_build(struct writer *w, struct packer *records, struct packer *blobs,
 	const struct survey *s, size_t index, struct cut *cut,
 	const struct progress *progress, struct image_volume *out,
@@ -208,10 +288,10 @@ int tree_build(struct writer *w, struct packer *records, struct packer *blobs,
 		.attrs = { .writer = w, .blobs = blobs },
 		.cut = cut,
 		.index = index,
+		.near = SIZE_MAX,
 		.progress = progress,
 		.out = out,
 		.e = e };
-	struct walk_visitor v = { on_enter, on_entry, on_leave, &b };
 	struct error err = { 0 };
 	int r;
 
@@ -219,15 +299,8 @@ int tree_build(struct writer *w, struct packer *records, struct packer *blobs,
 	out->partial = cut->volumes.items[index].partial;
 	if (!cut->volumes.items[index].read)
 		return 0;
-	/* Its findings were reported by the first walk. */
-	r = survey_open_fs(&s->volumes.items[index], NULL, &b.fs, &err);
-	if (!r) {
-		b.attrs.fs = b.fs;
-		r = survey_walk(b.fs, NULL, &v, &err);
-		if (!r && b.fs->ops->subvolumes)
-			b.fs->ops->subvolumes(b.fs, on_subvolume, &b, &err);
-		b.fs->ops->close(b.fs);
-	}
+	r = build(&b, &s->volumes.items[index],
+		&cut->volumes.items[index].listing, &err);
 	if (r == ERR_CORRUPT || r == ERR_UNSUPPORTED) {
 		out->partial = true;
 		out->files = out->file_bytes = 0;

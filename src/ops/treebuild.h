@@ -7,8 +7,8 @@
 #include "ops/cut.h"
 #include "store/store.h"
 
-/* Walks volume number index again (its files are hashed by now), writes its
- * trees, and fills in out->root, files, has_tree, subvolumes. A volume that
+/* Goes again through the files of volume number index (they are hashed by now),
+ * as they were listed or by another walk, writes its trees, and fills in out->root, files, has_tree, subvolumes. A volume that
  * cannot be read is left without a tree. */
 int tree_build(struct writer *w, struct packer *records, struct packer *blobs,
 	const struct survey *s, size_t index, struct cut *cut,

@@ -244,10 +244,11 @@ static void content_of(const struct lie *l, uint8_t *buf)
 
 static unsigned check_hashes(struct cut *c)
 {
+	size_t near = SIZE_MAX;
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < nlies; i++) {
-		const struct cut_file *f = cut_find(c, 0, FIRST + i);
+		const struct cut_file *f = cut_find(c, 0, FIRST + i, &near);
 		uint8_t *buf;
 		struct oid id;
 
