@@ -51,6 +51,7 @@ static void erofs_close(struct fs *fs)
 	source_unref(f->meta);
 	source_unref(f->src);
 	buf_release(&f->z_data);
+	buf_release(&f->z_raw);
 	free(f);
 }
 

@@ -157,6 +157,9 @@ struct erofs {
 	uint64_t z_id;
 	struct erofs_zext z;
 	struct buf z_data;
+	/* and what was read for it */
+	uint64_t z_raw_off;
+	struct buf z_raw;
 	struct erofs_codec codec;
 };
 

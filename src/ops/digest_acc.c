@@ -14,30 +14,54 @@ static bool note(struct digest_acc *a, uint64_t block)
 	       vec_push(&a->edges, block);
 }
 
-/* Goes on with the open block; how many bytes of the piece it took. */
+/* Goes on with an open block; how many bytes of the piece it took. */
 static size_t go_on(struct digest_acc *a, uint64_t disk_size,
 	const uint8_t *data, size_t len, uint64_t off)
 {
-	size_t n = size_min(len, BLOCK - a->open_len);
+	struct digest_open *o = &a->open[a->last];
+	size_t n;
 
-	if (!a->open_len || off != a->open_at + a->open_len)
-		return 0;
-	memcpy(a->open + a->open_len, data, n);
-	a->open_len += n;
-	if (a->open_len == BLOCK || off + n == disk_size) {
-		disk_digest_add(&a->sum, a->open, a->open_len, a->open_at);
-		a->open_len = 0;
+	if (!o->len || off != o->at + o->len) {
+		o = &a->open[!a->last];
+		if (!o->len || off != o->at + o->len)
+			return 0;
+		a->last = !a->last;
+	}
+	n = size_min(len, BLOCK - o->len);
+	memcpy(o->data + o->len, data, n);
+	o->len += n;
+	if (o->len == BLOCK || off + n == disk_size) {
+		disk_digest_add(&a->sum, o->data, o->len, o->at);
+		o->len = 0;
 	}
 	return n;
 }
 
 /* The rest of it comes elsewhere, if at all. */
-static bool give_up_open(struct digest_acc *a)
+static bool give_up(struct digest_acc *a, struct digest_open *o)
 {
-	bool ok = !a->open_len || note(a, a->open_at / BLOCK);
+	bool ok = !o->len || note(a, o->at / BLOCK);
 
-	a->open_len = 0;
+	o->len = 0;
 	return ok;
+}
+
+/* A row of pieces ends with the first bytes of a block. One that ended on a
+ * block's end is forgotten first, then the one that is longer ago. */
+static bool leave_open(struct digest_acc *a, const uint8_t *data, size_t len,
+	uint64_t off)
+{
+	struct digest_open *o;
+
+	if (a->open[a->last].len)
+		a->last = !a->last;
+	o = &a->open[a->last];
+	if (!give_up(a, o))
+		return false;
+	o->at = off;
+	o->len = len;
+	memcpy(o->data, data, len);
+	return true;
 }
 
 int digest_acc_add(struct digest_acc *a, uint64_t disk_size,
@@ -57,13 +81,9 @@ int digest_acc_add(struct digest_acc *a, uint64_t disk_size,
 	if (to > from)
 		disk_digest_add(&a->sum, data + (from - off),
 			(size_t)(to - from), from);
-	if (to != end && to >= from) {
-		if (!give_up_open(a))
-			return error_nomem(e);
-		a->open_at = to;
-		a->open_len = (size_t)(end - to);
-		memcpy(a->open, data + (to - off), a->open_len);
-	}
+	if (to != end && to >= from &&
+		!leave_open(a, data + (to - off), (size_t)(end - to), to))
+		return error_nomem(e);
 	return 0;
 }
 
@@ -106,8 +126,9 @@ int digest_acc_merge(struct digest_acc *a, const struct digest_acc *other,
 	struct error *e)
 {
 	disk_digest_merge(&a->sum, &other->sum);
-	if (other->open_len && !note(a, other->open_at / BLOCK))
-		return error_nomem(e);
+	for (int i = 0; i < 2; i++)
+		if (other->open[i].len && !note(a, other->open[i].at / BLOCK))
+			return error_nomem(e);
 	for (size_t i = 0; i < other->edges.len; i++)
 		if (!vec_push(&a->edges, other->edges.items[i]))
 			return error_nomem(e);
@@ -124,7 +145,7 @@ static int by_number(const void *a, const void *b)
 int digest_acc_finish(struct digest_acc *a, struct source *disk,
 	struct error *e)
 {
-	if (!give_up_open(a))
+	if (!give_up(a, &a->open[0]) || !give_up(a, &a->open[1]))
 		return error_nomem(e);
 	if (a->edges.len)
 		qsort(a->edges.items, a->edges.len, sizeof(uint64_t),

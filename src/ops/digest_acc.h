@@ -10,13 +10,20 @@
 #include "codec/digest.h"
 #include "os/source.h"
 
+/* The first bytes of the block where a piece ended. */
+struct digest_open {
+	uint64_t at;
+	size_t len;
+	uint8_t data[DISK_DIGEST_BLOCK];
+};
+
 struct digest_acc {
 	struct disk_digest sum;
 	VEC(uint64_t) edges; /* numbers of blocks seen in part */
-	/* the first bytes of the block where the last piece ended */
-	uint64_t open_at;
-	size_t open_len;
-	uint8_t open[DISK_DIGEST_BLOCK];
+	/* of two rows of pieces, the one that went on last first: files whose
+	 * blocks lie in one place and their ends in another */
+	struct digest_open open[2];
+	unsigned last;
 };
 
 /* Adds a piece that stands at off of a disk of disk_size bytes. Pieces must

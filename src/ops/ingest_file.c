@@ -8,8 +8,6 @@
 #include "ops/datasum.h"
 #include "ops/ingest_change.h"
 
-/* Files up to this are read once and kept for chunking. */
-#define WHOLE_READ (4u * 1024 * 1024)
 #define WINDOW (1u * 1024 * 1024)
 
 void ingest_release(struct ingest *in)
@@ -197,7 +195,8 @@ static int put_small(struct ingest_worker *w, struct cut_file *f,
 	int r;
 
 	f->flags |= CUT_HASHED;
-	if (!writer_claim(wr, SPACE_CONTENT, &f->hash))
+	if (f->flags & CUT_ENCODED ||
+		!writer_claim(wr, SPACE_CONTENT, &f->hash))
 		return 0;
 	if (size <= BLOB_WHOLE_MAX)
 		return packer_add(w->packer, OBJ_BLOB, &f->hash, data, size, e);
@@ -225,6 +224,27 @@ int ingest_settle(struct ingest_worker *w, struct error *e)
 	return r;
 }
 
+int ingest_settle_full(struct ingest_worker *w, struct error *e)
+{
+	return w->nwaiting == WAITING_MAX || w->held.len >= WAITING_BYTES
+		       ? ingest_settle(w, e)
+		       : 0;
+}
+
+int ingest_hold(struct ingest_worker *w, struct cut_file *f,
+	chunker_read_fn read, void *ctx, struct error *e)
+{
+	size_t off = w->held.len;
+	uint8_t *data = buf_grow(&w->held, (size_t)f->size);
+	int r = data ? read(ctx, data, (size_t)f->size, 0, e) : error_nomem(e);
+
+	if (r)
+		w->held.len = off;
+	else
+		w->waiting[w->nwaiting++] = (struct waiting){ f, off };
+	return r;
+}
+
 static int small_file(struct ingest_worker *w, struct cut_file *f,
 	struct error *e)
 {
@@ -242,9 +262,7 @@ static int small_file(struct ingest_worker *w, struct cut_file *f,
 	if (r)
 		return r;
 	w->waiting[w->nwaiting++] = (struct waiting){ f, off };
-	return w->nwaiting == WAITING_MAX || w->held.len >= WAITING_BYTES
-		       ? ingest_settle(w, e)
-		       : 0;
+	return ingest_settle_full(w, e);
 }
 
 struct file_reader {
@@ -318,7 +336,7 @@ static int large_file(struct ingest_worker *w, struct cut_file *f,
 
 int ingest_file(struct ingest_worker *w, struct cut_file *f, struct error *e)
 {
-	return f->size <= WHOLE_READ ? small_file(w, f, e)
+	return f->size <= INGEST_WHOLE ? small_file(w, f, e)
 				     : large_file(w, f, e);
 }
 

@@ -84,6 +84,14 @@ int ingest_file(struct ingest_worker *w, struct cut_file *f, struct error *e);
  * said to be done. */
 int ingest_settle(struct ingest_worker *w, struct error *e);
 
+/* Reads a file of at most INGEST_WHOLE bytes in another way than by its
+ * extents, and leaves it to ingest_settle as well. What read returns. */
+#define INGEST_WHOLE (4u * 1024 * 1024)
+int ingest_hold(struct ingest_worker *w, struct cut_file *f,
+	chunker_read_fn read, void *ctx, struct error *e);
+/* ingest_settle, where enough is waiting. */
+int ingest_settle_full(struct ingest_worker *w, struct error *e);
+
 /* Chunks one segment of some large file: 1, or 0 where there is none to take.
  */
 int ingest_help(struct ingest_worker *w, struct error *e);

@@ -104,12 +104,19 @@ static int rest_one(struct rest_thread *t, struct ingest_worker *w,
 		}
 	}
 	fr.fs = t->fs[v];
-	r = store_blob_stream(rs->in.args->writer, w->packer, read_fs, &fr,
-		f->size, !(f->flags & CUT_ENCODED), &f->hash, &err);
-	if (!r) {
-		f->flags |= CUT_HASHED;
-		return 0;
+	if (f->size <= INGEST_WHOLE) {
+		r = ingest_hold(w, f, read_fs, &fr, &err);
+		if (!r)
+			return ingest_settle_full(w, e);
+	} else {
+		r = store_blob_stream(rs->in.args->writer, w->packer, read_fs,
+			&fr, f->size, !(f->flags & CUT_ENCODED), &f->hash,
+			&err);
+		if (!r)
+			f->flags |= CUT_HASHED;
 	}
+	if (!r)
+		return 0;
 	if (r == ERR_CORRUPT || r == ERR_UNSUPPORTED || r == ERR_LIMIT ||
 		r == ERR_RANGE) {
 		f->state = CUT_OPAQUE;
@@ -126,6 +133,26 @@ static int rest_one(struct rest_thread *t, struct ingest_worker *w,
 	return r;
 }
 
+/* Files that one thread takes at once: neighbours share blocks of metadata,
+ * which each thread reads for itself. */
+#define TAKE_FILES 256
+#define TAKE_BYTES (1u * 1024 * 1024)
+
+/* With the lock held. */
+static void take(struct rest *rs, size_t *out_from, size_t *out_to)
+{
+	const struct cut *c = rs->in.cut;
+	uint64_t bytes = 0;
+	size_t i = rs->next;
+
+	*out_from = i;
+	for (; i < c->files.len && i - *out_from < TAKE_FILES &&
+		bytes < TAKE_BYTES; i++)
+		if (!(c->files.items[i].flags & CUT_HASHED))
+			bytes += u64_min(c->files.items[i].size, TAKE_BYTES);
+	rs->next = *out_to = i;
+}
+
 static void *run_rest(void *arg)
 {
 	struct rest_thread *t = arg;
@@ -139,12 +166,10 @@ static void *run_rest(void *arg)
 		const struct progress *p = rs->in.args->progress;
 
 		pthread_mutex_lock(&rs->lock);
-		i = rs->next;
-		end = size_min(i + 16, rs->in.cut->files.len);
-		rs->next = end;
+		take(rs, &i, &end);
 		if (rs->code)
 			i = end;
-		if (p && p->update && i < end && !(i & 1023))
+		if (p && p->update && i < end && i / 1024 != end / 1024)
 			p->update(p->ctx, "decode", i, rs->in.cut->files.len);
 		pthread_mutex_unlock(&rs->lock);
 		if (i == end)
