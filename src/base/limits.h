@@ -34,6 +34,10 @@
 /* What is kept of the first walk over the volumes of an import, so that there
  * is no second one: about a million files. */
 #define LIMIT_LISTING (32 * MIB)
+/* Contents that stand in metadata, kept from the first walk, so that the
+ * metadata are not read again for them; and the longest of them. */
+#define LIMIT_HELD (32 * MIB)
+#define LIMIT_HELD_FILE 4096
 /* Directory depth: the kernel's PATH_MAX allows 2048 one-letter levels. */
 #define LIMIT_DEPTH 4096
 /* Files of one volume. */

@@ -197,6 +197,9 @@ struct fs {
 	const struct fs_ops *ops;
 	uint64_t root; /* id of the root directory */
 	struct fs_info info;
+	/* While readdir calls back: the directory says that the entry is no
+	 * folder. A hint that saves a stat; false where it says nothing. */
+	bool no_folder;
 };
 
 /* All readers, ended by NULL; defined in fs/table.c. Order is the order of

@@ -104,7 +104,9 @@ static int each(struct udf *f, const struct udf_file *dir, fs_entry_fn fn,
 		if (++count > LIMIT_DIR_ENTRIES)
 			return error_set(e, ERR_LIMIT,
 				"udf: more than %d entries", LIMIT_DIR_ENTRIES);
+		f->fs.no_folder = !(d->flags & UDF_IDENT_DIRECTORY);
 		r = deliver(f, dir, at - len, p, fn, ctx);
+		f->fs.no_folder = false;
 		if (r)
 			return r;
 	}

@@ -191,6 +191,7 @@ _Static_assert(sizeof(struct udf_file_ident) == 38, "ECMA-167 4/14.4");
 
 enum { /* udf_file_ident.flags */
 	UDF_IDENT_HIDDEN = 1,
+	UDF_IDENT_DIRECTORY = 2,
 	UDF_IDENT_DELETED = 4,
 	UDF_IDENT_PARENT = 8,
 };

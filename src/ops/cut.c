@@ -17,6 +17,7 @@ void cut_release(struct cut *c)
 	vec_release(&c->volumes);
 	vec_release(&c->disks);
 	vec_release(&c->slack);
+	buf_release(&c->held);
 }
 
 /* --- collecting the files of one volume --- */
@@ -163,6 +164,27 @@ static int on_extent(void *ctx, const struct fs_extent *x)
 	return add_extent(c, x->dev, x->dev_off, len, x->file_off);
 }
 
+/* Keeps a short content that is all inline: the reader has the block of metadata
+ * at hand. What fails is told when it is read again. */
+static void hold(struct collect *c, struct cut_file *f)
+{
+	struct buf *b = &c->cut->held;
+	size_t len = (size_t)f->size, before = b->len;
+	uint8_t *p;
+
+	if (f->size > LIMIT_HELD_FILE || b->len + len > LIMIT_HELD ||
+		c->encoded || c->data_bytes != f->size || c->vol->nested)
+		return;
+	p = buf_grow(b, len);
+	if (!p || c->fs->ops->pread(c->fs, f->id, p, len, 0, NULL)) {
+		b->len = before;
+		b->oom = false;
+		return;
+	}
+	f->flags |= CUT_HELD;
+	f->first_extent = (uint32_t)before;
+}
+
 static int collect_file(struct collect *c, const struct walk_item *it)
 {
 	struct cut *cut = c->cut;
@@ -235,10 +257,13 @@ static int collect_file(struct collect *c, const struct walk_item *it)
 			*c->budget -= beyond;
 		}
 	}
-	if (f.state != CUT_PLAIN)
+	if (f.state == CUT_PLAIN)
+		f.nextents = (uint32_t)(cut->extents.len - f.first_extent);
+	else
 		cut->extents.len = f.first_extent;
+	if (f.state == CUT_READ)
+		hold(c, &f);
 push:
-	f.nextents = (uint32_t)(cut->extents.len - f.first_extent);
 	c->cut->volumes.items[c->cut->volumes.len - 1].file_bytes += f.size;
 	return vec_push(&cut->files, f) ? 0 : error_nomem(c->e);
 }

@@ -2,7 +2,7 @@
 /* Cutting disks into files: which bytes of which disk are whose content. It is
  * the one place where file systems and the store's view of a disk meet.
  *
- * Memory: 72 bytes a file and 32 an extent, and what was listed.
+ * Memory: 72 bytes a file and 32 an extent, and what was listed and is held.
  */
 #ifndef STRATA_OPS_CUT_H
 #define STRATA_OPS_CUT_H
@@ -25,6 +25,7 @@ enum cut_flags {
 	CUT_SLACK = 4,	 /* the slack of its last block is not zero */
 	CUT_HASHED = 8,	 /* hash is set */
 	CUT_REUSED = 16, /* proven to be the base's, not read */
+	CUT_HELD = 32,	 /* its content is in cut.held, from first_extent on */
 };
 
 struct cut_file {
@@ -77,6 +78,7 @@ struct cut {
 	VEC(struct cut_volume) volumes; /* as the survey's */
 	VEC(struct cut_disk) disks;
 	VEC(struct cut_slack) slack; /* found while files are read */
+	struct buf held; /* contents that stood in metadata */
 };
 
 /* Walks every volume that can be read. Findings carry the volume's name before

@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include "base/checked.h"
 #include "ops/ingest_file.h"
 
@@ -38,6 +39,21 @@ static int read_fs(void *ctx, void *buf, size_t len, uint64_t off,
 	int r = progress_check(f->progress, e);
 
 	return r ? r : f->fs->ops->pread(f->fs, f->id, buf, len, off, e);
+}
+
+struct held_reader {
+	const struct cut *cut;
+	const struct cut_file *file;
+};
+
+static int read_held(void *ctx, void *buf, size_t len, uint64_t off,
+	struct error *e)
+{
+	struct held_reader *h = ctx;
+
+	(void)e;
+	memcpy(buf, h->cut->held.data + h->file->first_extent + off, len);
+	return 0;
 }
 
 static size_t volume_of(const struct cut *c, size_t file)
@@ -92,6 +108,12 @@ static int rest_one(struct rest_thread *t, struct ingest_worker *w,
 		return 0;
 	if (f->state == CUT_PLAIN) /* a clone gets its twin's hash later */
 		return twin(c, f) ? 0 : ingest_file(w, f, e);
+	if (f->flags & CUT_HELD) {
+		struct held_reader h = { c, f };
+
+		r = ingest_hold(w, f, read_held, &h, e);
+		return r ? r : ingest_settle_full(w, e);
+	}
 	v = volume_of(c, index);
 	if (!t->fs[v]) {
 		r = survey_open_fs(&rs->survey->volumes.items[v], NULL,

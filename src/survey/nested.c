@@ -30,6 +30,7 @@ struct candidate {
 struct name {
 	size_t off, len;
 	uint64_t id;
+	bool no_folder;
 };
 
 struct search {
@@ -88,7 +89,7 @@ static bool is_plain_name(const char *s, size_t len)
 static int on_name(void *ctx, const uint8_t *name, size_t len, uint64_t id)
 {
 	struct search *k = ctx;
-	struct name n = { k->names.len, len, id };
+	struct name n = { k->names.len, len, id, k->fs->no_folder };
 
 	if (++k->names_seen > LIMIT_NESTED_NAMES)
 		return ERR_LIMIT;
@@ -124,12 +125,13 @@ static int look_in(struct search *k, const struct folder *f, bool deep,
 		const struct name *n = &k->items.items[i];
 		const char *s = (const char *)k->names.data + n->off;
 		bool image = is_image_name(s, n->len);
+		bool inner = deep && f->depth < 3 && !n->no_folder;
 		struct candidate c = { 0 };
 
-		if ((!image && !deep) ||
+		if ((!image && !inner) ||
 			k->fs->ops->stat(k->fs, n->id, &c.node, &err))
 			continue;
-		if (c.node.type == FS_DIR && deep && f->depth < 3) {
+		if (c.node.type == FS_DIR && inner) {
 			struct folder sub = { n->id,
 				join(f->path, s, n->len, "/"), f->depth + 1 };
 
