@@ -49,7 +49,8 @@ static void btrfs_close(struct fs *fs)
 	vec_release(&b->stripes);
 	vec_release(&b->subvols);
 	buf_release(&b->names);
-	free(b->decoded.data);
+	buf_release(&b->decoded.data);
+	buf_release(&b->decoded.raw);
 	btrfs_codec_release(&b->codec);
 	btrfs_sums_release(&b->sums);
 	free(b->stubs.slots);

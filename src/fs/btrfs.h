@@ -148,8 +148,8 @@ struct btrfs {
 	} stubs;
 	/* the compressed extent decoded last */
 	struct {
-		uint64_t disk, ram;
-		uint8_t *data;
+		uint64_t disk;
+		struct buf data, raw;
 	} decoded;
 	/* Made when first needed: making one costs more than a small extent. */
 	struct btrfs_codec {

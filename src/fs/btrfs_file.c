@@ -281,41 +281,37 @@ int btrfs_extents(struct fs *fs, uint64_t id, fs_extent_fn fn, void *ctx,
 /* The whole of a compressed extent, decoded; kept for the next read. */
 static int decoded_get(struct btrfs *b, const struct fext *f, struct error *e)
 {
-	AUTO_FREE uint8_t *raw = NULL, *out = NULL;
+	struct buf *out = &b->decoded.data, *raw = &b->decoded.raw;
 	uint32_t copies = btrfs_copies(b, f->disk);
+	size_t len = (size_t)f->disk_len;
 	int rc = ERR_CORRUPT;
 
-	if (b->decoded.data && b->decoded.disk == f->disk &&
-		b->decoded.ram == f->ram)
+	if (out->len && b->decoded.disk == f->disk && out->len == f->ram)
 		return 0;
-	raw = malloc((size_t)f->disk_len);
-	out = malloc((size_t)f->ram);
-	if (!raw || !out)
+	buf_clear(out);
+	if (!buf_room(out, (size_t)f->ram) || !buf_room(raw, len))
 		return error_nomem(e);
 	for (uint32_t i = 0; i < copies; i++) {
 		uint64_t bad;
 
-		rc = btrfs_read_copy(b, raw, (size_t)f->disk_len, f->disk, i,
-			e);
+		rc = btrfs_read_copy(b, raw->data, len, f->disk, i, e);
 		/* without sums, or where they are lost, decoding will tell */
-		if (!rc && btrfs_data_check(b, f->disk, raw,
-				   (size_t)f->disk_len, &bad, NULL) == 1)
+		if (!rc && btrfs_data_check(b, f->disk, raw->data, len, &bad,
+				   NULL) == 1)
 			rc = error_set(e, ERR_CORRUPT, "btrfs: data at logical "
 				"address %" PRIu64 " does not match its "
 				"checksum", f->disk + bad);
 		if (!rc)
 			rc = btrfs_decode(&b->codec, f->compression,
-				b->sb.sectorsize, raw, (size_t)f->disk_len,
-				out, (size_t)f->ram, e);
+				b->sb.sectorsize, raw->data, len, out->data,
+				(size_t)f->ram, e);
 		if (!rc)
 			break;
 	}
 	if (rc)
 		return rc;
-	free(b->decoded.data);
-	b->decoded.data = steal_ptr(out);
+	out->len = (size_t)f->ram;
 	b->decoded.disk = f->disk;
-	b->decoded.ram = f->ram;
 	return 0;
 }
 
@@ -345,7 +341,7 @@ static int fext_read(struct btrfs *b, const struct fext *f, uint8_t *buf,
 		return btrfs_read(b, buf, len, f->disk + f->skip + at, e);
 	rc = decoded_get(b, f, e);
 	if (!rc)
-		memcpy(buf, b->decoded.data + f->skip + at, len);
+		memcpy(buf, b->decoded.data.data + f->skip + at, len);
 	return rc;
 }
 

@@ -157,9 +157,7 @@ struct erofs {
 	uint64_t z_id;
 	struct erofs_zext z;
 	struct buf z_data;
-	/* and what was read for it */
-	uint64_t z_raw_off;
-	struct buf z_raw;
+	struct buf z_raw; /* what was read for it */
 	struct erofs_codec codec;
 };
 

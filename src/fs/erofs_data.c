@@ -15,7 +15,6 @@
 /* Shorter files are told as inline: to cut one out of the block costs about as
  * much as to store it twice. */
 #define TAIL_MIN 256
-#define Z_AHEAD (64 * KIB)
 
 /* A stretch of a file that is not compressed. */
 struct flat {
@@ -114,38 +113,6 @@ static int flat_map(struct erofs *f, uint64_t off, struct flat *out,
 	return 0;
 }
 
-/* The extent as it stands on the disk. Those of files that are read in order
- * lie one behind the other, a block each: they are read together. */
-static int z_read(struct erofs *f, const struct erofs_zext *z,
-	struct view *out, struct error *e)
-{
-	uint64_t end = f->z_raw_off + f->z_raw.len, size = f->src->size;
-	size_t len = (size_t)z->plen, want = len;
-	int r;
-
-	if (z->pa < f->z_raw_off || !range_inside(z->pa - f->z_raw_off, len,
-					    f->z_raw.len)) {
-		if (f->z_raw.len && z->pa <= end && end - z->pa <= len &&
-			len < Z_AHEAD && range_inside(z->pa, Z_AHEAD, size))
-			want = Z_AHEAD;
-		buf_clear(&f->z_raw);
-		if (!buf_grow(&f->z_raw, want))
-			return error_nomem(e);
-		r = source_pread(f->src, f->z_raw.data, want, z->pa, e);
-		if (r && want > len) {
-			f->z_raw.len = len;
-			r = source_pread(f->src, f->z_raw.data, len, z->pa, e);
-		}
-		if (r) {
-			buf_clear(&f->z_raw);
-			return r;
-		}
-		f->z_raw_off = z->pa;
-	}
-	*out = (struct view){ f->z_raw.data + (z->pa - f->z_raw_off), len };
-	return 0;
-}
-
 /* Zeros at the start: most of a block where text was compressed. */
 static size_t padding(struct view in)
 {
@@ -162,15 +129,17 @@ static size_t padding(struct view in)
 static int z_decode(struct erofs *f, const struct erofs_zext *z,
 	struct error *e)
 {
-	struct view in = { 0 };
+	struct view in;
 	size_t llen = (size_t)z->llen, skip = 0;
 	int r;
 
 	f->z_id = UINT64_MAX;
 	buf_clear(&f->z_data);
-	if (!buf_grow(&f->z_data, llen))
+	buf_clear(&f->z_raw);
+	if (!buf_grow(&f->z_data, llen) || !buf_grow(&f->z_raw, (size_t)z->plen))
 		return error_nomem(e);
-	r = z_read(f, z, &in, e);
+	in = (struct view){ f->z_raw.data, f->z_raw.len };
+	r = source_pread(f->src, f->z_raw.data, in.len, z->pa, e);
 	if (r)
 		return r;
 	if (z->plain) {
