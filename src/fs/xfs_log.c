@@ -41,8 +41,8 @@ static int find_head(struct xfs_log *l, struct error *e)
 		r = cycle_at(l, hi, &last, e);
 	if (r)
 		return r;
-	l->cycle = first;
 	if (first == last) {
+		l->cycle = first;
 		l->head = first ? l->blocks : 0;
 		return 0;
 	}
@@ -52,14 +52,14 @@ static int find_head(struct xfs_log *l, struct error *e)
 		r = cycle_at(l, mid, &c, e);
 		if (r)
 			return r;
-		if (c == last) {
+		if (c == last)
 			hi = mid;
-		} else {
+		else
 			lo = mid;
-			l->cycle = c;
-		}
 	}
 	l->head = hi;
+	/* Not what the block before it says: that may be damaged. */
+	l->cycle = last + 1;
 	return 0;
 }
 

@@ -6,7 +6,7 @@
 need python3
 simg.py unpack "$TOP/fuzz/corpus/xfs/log.simg" log; simg.py unpack "$TOP/fuzz/corpus/xfs/log-v4.simg" log-v4
 PYTHONPATH=$TOP/tests/tools python3 - <<'END'
-import random
+import random, struct
 from corrupt import *
 
 T = []
@@ -172,7 +172,43 @@ for name, v5 in (("log", True), ("log-v4", False)):
         sb[224:228] = bytes(4)
         sb[224:228] = le(4, crc32c(sb))
         n += table(L.b, rows_of([("log_incompat", [(0, bytes(sb))], "the log has unknown features 0x2")]), ())
-    offsets = [o for o in metadata(L.b[L.at:L.end])]
+    # logs made here: operations (transaction, flags, data)
+    def made(ops):
+        out, at, block, k = [(L.at, bytes(L.end - L.at))], first.at, (first.at - L.at) // 512, 0
+        while k < len(ops):
+            data, count = b"", 0
+            while k < len(ops) and len(data) + 12 + len(ops[k][2]) <= 32768:
+                t, flags, d = ops[k]
+                data += struct.pack(">IIBBH", t, len(d), 0x69, flags, 0) + d
+                count, k = count + 1, k + 1
+            h = bytearray(first.head)
+            h[4:8], h[12:16], h[16:24], h[24:32], h[40:44] = be(4, 1), be(4, len(data)), be(8, 1 << 32 | block), be(8, 1 << 32 | (first.at - L.at) // 512), be(4, count)
+            r = Record(bytes(512), 0)
+            r.at, r.head, r.len, r.n = at, h, len(data), -(-len(data) // 512)
+            r.data = bytearray(data + bytes(-len(data) % 512))
+            out += r.packed()
+            at, block = at + 512 * (1 + r.n), block + 1 + r.n
+        return out[:1] + [(L.at, L.b[L.at:first.at])] + out[1:]
+    head = struct.pack("<IIII", 0x5452414e, 0, 0, 0)
+    trans = lambda t, *items: [(t, 1, b""), (t, 0, head)] + [(t, 0, x) for x in items] + [(t, 2, b"")]
+    intent = lambda type, id: struct.pack("<HHIQ", type, 1, 0, id)
+    chunk = struct.pack("<HH", 0x123f, 1) + struct.pack(">IIIIII", 0, 64, 64, int.from_bytes(L.b[104:106], "big"), 64 >> L.b[123], 0)
+    DONE = "fs-journal: log: %d items of %d transactions"
+    OPEN = "fs-dirty: log: changes of files that were begun in it and not ended, %d, are not finished"
+    rows = [("nothing", made(trans(1)), DONE % (0, 1), "!fs-dirty"), ("an intent", made(trans(1, intent(0x1244, 7))), DONE % (1, 1), OPEN % 1),
+            ("three, and one ended", made(trans(1, intent(0x1244, 7), intent(0x1246, 7), intent(0x1248, 9)) + trans(1, intent(0x1247, 7))), DONE % (4, 2), OPEN % 2),
+            ("all ended", made(trans(1, intent(0x1244, 7)) + trans(2, intent(0x1245, 7))), DONE % (2, 2), "!fs-dirty"), ("extents to be freed", made(trans(1, intent(0x1236, 7))), DONE % (1, 1), "!fs-dirty"),
+            ("a header in two parts", made([(1, 1, b""), (1, 4, head[:5]), (1, 0x18, head[5:]), (1, 0, intent(0x1236, 1)), (1, 2, b"")]), DONE % (1, 1)),
+            ("a region in three parts", made([(1, 1, b""), (1, 0, head), (1, 4, intent(0x1236, 1)[:8]), (1, 0xc, intent(0x1236, 1)[8:12]), (1, 0x18, intent(0x1236, 1)[12:]), (1, 2, b"")]), DONE % (1, 1)),
+            ("transactions in each other", made([(1, 1, b""), (2, 1, b""), (1, 0, head), (2, 0, head), (2, 0, intent(0x1236, 1)), (1, 0, intent(0x1236, 1)), (2, 2, b""), (1, 2, b"")]), DONE % (2, 2)),
+            ("one without an end", made(trans(1) + trans(2, intent(0x1244, 7))[:-1]), DONE % (0, 1), "!fs-dirty"), ("an end alone", made([(9, 2, b"")] + trans(1)), DONE % (0, 1)),
+            ("64 open", made([(t, 1, b"") for t in range(64)]), DONE % (0, 0)), ("65 open", made([(t, 1, b"") for t in range(65)]), NOT + "more than 64 transactions", *DISK),
+            ("a region is missing", made(trans(1, struct.pack("<HHII", 0x123c, 2, 0, 0))), NOT + "the log: a region of an item is missing"), ("a header too long", made([(1, 1, b""), (1, 0, head + b"x")]), NOT + "the log's record .*too long"),
+            ("half a header", made([(1, 1, b""), (1, 0, head[:8]), (1, 0, head[8:])]), NOT + "the log's record .*not whole"), ("a short item", made(trans(1, b"\x36\x12\x01")), NOT + "the log's record .*number of regions")]
+    if v5:
+        rows += [("the same chunk again and again", made(trans(1, *[chunk] * 3000)), NOT + "the log changes more than 16 times its own size", *DISK)]
+    n += table(L.b, rows, ("--xattrs",))
+    offsets = metadata(L.b[L.at:L.end])
     n += sweep(L.b, [L.at + o for o in offsets], 25, 5, ("--xattrs", "--free"))
     # with the checksum right
     rnd = random.Random(10)
