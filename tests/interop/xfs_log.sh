@@ -135,7 +135,7 @@ for _ in range(r.choice((1, 1, 1, 2))):
 f.seek(at)
 f.write(b)
 PY
-for seed in $(seq 24); do
+for seed in $(seq 18); do
 	base=fsync at=$fsync; [ $((seed % 3)) != 0 ] || base=around at=$around
 	cp --sparse=always $base dirty; echo "$base, $seed:"; python3 damage.py dirty "$seed" $at
 	if want dirty; then replayed dirty; made=$((made + 1)); continue; fi
@@ -145,4 +145,4 @@ for seed in $(seq 24); do
 	! grep -v '^#\|^x\| unreadable ' have | grep -vxFf raw | grep -q . || fail "not as on the disk"
 done
 echo "$made as the kernel recovers them, $refused refused"
-[ $made -gt 5 ] && [ $refused -gt 1 ] || fail "the damage is all of one kind"
+[ $made -gt 4 ] && [ $refused -gt 0 ] || fail "the damage is all of one kind"
