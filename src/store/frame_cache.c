@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include "base/compiler.h"
+#include "store/frame_room.h"
 #include "store/store.h"
 
 #define BUCKETS 4096u
@@ -26,6 +27,7 @@ struct frame_cache {
 	size_t budget, used;
 	struct node *buckets[BUCKETS];
 	struct node *newest, *oldest; /* of those that nobody holds */
+	struct frame_room room;
 };
 
 struct frame_cache *frame_cache_new(size_t budget)
@@ -46,6 +48,11 @@ static struct node **bucket(struct frame_cache *c, uint64_t pack, uint64_t off)
 		     UINT64_C(0xbf58476d1ce4e5b9);
 
 	return &c->buckets[h >> 52];
+}
+
+static size_t size_of(size_t len)
+{
+	return sizeof(struct node) + len;
 }
 
 static void idle_remove(struct frame_cache *c, struct node *n)
@@ -82,12 +89,20 @@ static struct node *shrink(struct frame_cache *c)
 	return gone;
 }
 
-static void free_chain(struct node *n)
+/* Pieces of the map are marked only: the lock is taken again for them. */
+static void free_chain(struct frame_cache *c, struct node *n)
 {
 	while (n) {
 		struct node *next = n->next;
+		bool ours = false;
 
-		free(n);
+		if (size_of(n->f.len) >= FRAME_ROOM_LEAST) {
+			pthread_mutex_lock(&c->lock);
+			ours = frame_room_put(&c->room, n, size_of(n->f.len));
+			pthread_mutex_unlock(&c->lock);
+		}
+		if (!ours)
+			free(n);
 		n = next;
 	}
 }
@@ -100,7 +115,7 @@ void frame_cache_set_budget(struct frame_cache *c, size_t budget)
 	c->budget = budget;
 	gone = shrink(c);
 	pthread_mutex_unlock(&c->lock);
-	free_chain(gone);
+	free_chain(c, gone);
 }
 
 void frame_cache_free(struct frame_cache *c)
@@ -108,6 +123,7 @@ void frame_cache_free(struct frame_cache *c)
 	if (!c)
 		return;
 	frame_cache_set_budget(c, 0);
+	frame_room_release(&c->room);
 	pthread_cond_destroy(&c->loaded);
 	pthread_mutex_destroy(&c->lock);
 	free(c);
@@ -147,10 +163,13 @@ static struct node *find(struct frame_cache *c, uint64_t pack, uint64_t off,
 static struct node *make(struct frame_cache *c, uint64_t pack, uint64_t off,
 	size_t len, frame_load_fn load, void *ctx, struct error *e)
 {
-	struct node *n = malloc(sizeof(*n) + len);
-	struct node *gone;
+	struct node *n = NULL, *gone;
 	int r;
 
+	if (size_of(len) >= FRAME_ROOM_LEAST)
+		n = frame_room_get(&c->room, size_of(len), c->budget);
+	if (!n)
+		n = malloc(size_of(len));
 	if (!n) {
 		pthread_mutex_unlock(&c->lock);
 		error_nomem(e);
@@ -166,7 +185,7 @@ static struct node *make(struct frame_cache *c, uint64_t pack, uint64_t off,
 	c->used += len;
 	gone = shrink(c);
 	pthread_mutex_unlock(&c->lock);
-	free_chain(gone);
+	free_chain(c, gone);
 
 	r = load(ctx, n->data, len, e);
 
@@ -236,5 +255,5 @@ void frame_cache_put(struct frame_cache *c, struct cached_frame *f)
 	pthread_mutex_lock(&c->lock);
 	gone = release(c, (struct node *)f);
 	pthread_mutex_unlock(&c->lock);
-	free_chain(gone);
+	free_chain(c, gone);
 }
