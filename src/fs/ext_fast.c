@@ -9,7 +9,6 @@
 #include <string.h>
 #include "base/checked.h"
 
-
 static int wrong(struct error *e, const char *what, uint32_t ino)
 {
 	return error_set(e, ERR_CORRUPT, "%s (inode %u)", what, ino);
@@ -137,6 +136,21 @@ static int on_entry(void *ctx, const uint8_t *name, size_t len, uint64_t id)
 	return 0;
 }
 
+/* The end of a group's inode table that no inode was ever in holds what was on
+ * the disk before. */
+static bool never_used(const struct ext *x, uint32_t ino)
+{
+	uint32_t g = (ino - 1) / x->g.inodes_per_group;
+	uint32_t at = (ino - 1) % x->g.inodes_per_group;
+
+	return (x->csum || x->g.ro_compat & EXT_RO_GDT_CSUM) &&
+	       (ext2fs_bg_flags_test(x->e2, g, EXT_BG_INODE_UNINIT) ||
+		       at >= x->g.inodes_per_group -
+				       u64_min(ext2fs_bg_itable_unused(x->e2,
+						       g),
+					       x->g.inodes_per_group));
+}
+
 /* Each directory is gone through once, whatever the log asks of it. */
 static int look_up(struct ext *x, struct ext_fast *f, struct error *e)
 {
@@ -151,7 +165,7 @@ static int look_up(struct ext *x, struct ext_fast *f, struct error *e)
 		r = ext_inode_slot(x, i->ino, &in, &sound, e);
 		if (r)
 			break;
-		i->mode = in.mode;
+		i->mode = never_used(x, i->ino) ? 0 : in.mode;
 		i->links = (uint16_t)in.links;
 		i->generation = in.generation;
 		i->unsound = !sound;
@@ -197,21 +211,26 @@ static int do_inode(struct ext_fast *f, struct fast_inode *i,
 	uint16_t len = (uint16_t)(t->len - 4);
 	uint32_t generation = le32_get(d->generation);
 	uint16_t mode = le16_get(d->mode);
+	bool is_new;
 
 	if (!mode)
 		return wrong(e, "an inode without a mode", i->ino);
-	if (!i->mode || i->generation != generation) {
+	is_new = !i->mode || i->generation != generation;
+	/* Directories have one name, and no records but where they are made. */
+	if (is_new ? alive(i) && (mode & EXT_MODE_FMT) == EXT_MODE_DIR
+		   : (i->mode ^ mode) & EXT_MODE_FMT ||
+			     (alive(i) && is_dir(i) && !i->fresh))
+		return wrong(e, "an inode in the place of another", i->ino);
+	if (is_new) {
 		/* A new file. Ranges may come before it if there was none
 		 * (one without a name yet), else they are the old one's. */
 		if (alive(i))
 			i->life = at;
 		forget_names(f, i);
 		i->fresh = true;
+		i->named = false;
 		i->unsound = false;
 		i->raw = NULL;
-	} else if (alive(i) && is_dir(i)) {
-		return wrong(e, "an inode of a directory that is there",
-			i->ino);
 	}
 	/* What an earlier one held beyond this one stays. */
 	if (i->raw && i->raw_len > len) {
@@ -231,6 +250,11 @@ static int do_link(struct fast_inode *i, struct fast_inode *dir,
 {
 	if (create && !alive(i) && !i->raw)
 		return wrong(e, "a name is made for no inode", i->ino);
+	if (alive(i) && is_dir(i) && n->ino != i->ino) {
+		if (!create || !i->fresh || i->named)
+			return wrong(e, "another name for a directory", i->ino);
+		i->named = n->made = true;
+	}
 	if (alive(dir) && !n->ino) {
 		n->ino = i->ino;
 		n->linked = true;
@@ -392,8 +416,11 @@ static int apply(struct ext *x, struct ext_fast *f, struct error *e)
 	/* As Linux, no name for what never came to be. */
 	for (size_t k = 0; !r && k < f->names.len; k++) {
 		struct fast_name *n = &f->names.items[k];
+		struct fast_inode *i = n->linked && n->ino
+					       ? ext_fast_inode(f, n->ino)
+					       : NULL;
 
-		if (n->linked && n->ino && !alive(ext_fast_inode(f, n->ino)))
+		if (i && (!alive(i) || (is_dir(i) && !n->made)))
 			n->ino = 0;
 	}
 	return r ? r : paint(x, f, e);

@@ -42,6 +42,7 @@ struct fast_inode {
 	uint16_t mode, links; /* as the log leaves them */
 	uint16_t raw_len;
 	bool fresh;    /* what the disk has in its place was another's */
+	bool named;    /* a directory, made by the log, has its name */
 	bool changed;  /* links is not what the disk says */
 	bool unsound;  /* the disk's checksum is wrong */
 	uint8_t *raw;  /* the inode as far as it was logged; NULL = not */
@@ -54,6 +55,7 @@ struct fast_name {
 	const uint8_t *text;
 	uint16_t len;
 	bool linked; /* by the log */
+	bool made;   /* with what it names */
 };
 
 struct ext_fast {

@@ -96,7 +96,7 @@ good "a file before its inode" "^f .* 3000 .* $(printf '%3000s' | tr ' ' n | sha
 without "no name" "/made$" $H INODE,$new,$node $add TAIL
 bad "inode: the root" "no file's" $H INODE,2,$node TAIL
 bad "inode: the journal" "no file's" $H INODE,8,$node TAIL
-bad "inode: a folder" "directory that is there" $H INODE,$dir,"$(extfast.py inode live $dir)" TAIL
+bad "inode: a folder" "in the place of another" $H INODE,$dir,"$(extfast.py inode live $dir)" TAIL
 bad "inode: no mode" "without a mode" $H INODE,$new,"0000${node:4}" TAIL
 good "inode: a size" "^f 0644 0 0 4 .* /file$" $H INODE,$file,"${old:0:8}04000000${old:16}" TAIL
 good "inode: a wild size" "/file: .*size is" $H INODE,$file,"${old:0:216}ffffffff${old:224}" TAIL
@@ -104,6 +104,13 @@ good "inode: another file in its place" "^f .* 3000 .* /file$" $H INODE,$file,$n
 good "inode: what was there is not in it" "$(head -c 3000 /dev/zero | sha256sum | cut -c1-64) /file$" $H INODE,$file,$node TAIL
 without "inode: no links" "/file$" $H UNLINK,2,$file,hard UNLINK,2,$file,file INODE,$file,"${old:0:52}0000${old:56}" TAIL
 good "a folder that is new" "/nd/x$" $H INODE,120,"ed41${node:4}" CREAT,2,120,nd LINK,120,$other,x TAIL
+bad "a folder in a file's place" "in the place of another" $H INODE,$file,"ed41${node:4}" TAIL
+bad "a file becomes a folder" "in the place of another" $H INODE,$file,"ed41${old:4}" TAIL
+bad "a name more for a folder" "another name for a directory" $H LINK,$sub,$dir,loop TAIL
+bad "a new folder's second name" "another name for a directory" $H INODE,120,"ed41${node:4}" CREAT,2,120,nd CREAT,2,120,nd2 TAIL
+bad "a name more for a new folder" "another name for a directory" $H INODE,120,"ed41${node:4}" CREAT,2,120,nd LINK,120,120,x TAIL
+without "a name before its folder" "/early" $H LINK,2,120,early INODE,120,"ed41${node:4}" CREAT,2,120,nd TAIL
+good "a new folder, twice" "/nd$" $H INODE,120,"ed41${node:4}" CREAT,2,120,nd TAIL INODE,120,"ed41${node:4}" CREAT,2,120,nd TAIL
 good "a symlink" "^l .* /sl -> \|^l .* /sl" $H INODE,120,"ffa1${node:4:4}02000000${node:16:48}00000000${node:72:8}6162$(printf '00%.0s' {1..58})${node:200}" CREAT,2,120,sl TAIL
 
 # ranges
