@@ -260,7 +260,8 @@ int btrfs_extents(struct fs *fs, uint64_t id, fs_extent_fn fn, void *ctx,
 			continue;
 		if (f.type == BTRFS_EXTENT_INLINE) {
 			struct fs_extent x = { .kind = FS_EXTENT_INLINE,
-				.len = u64_min(len, size) };
+				.len = u64_min(len, size),
+				.packed = f.compression };
 
 			rc = fn(ctx, &x);
 		} else if (!f.disk) {

@@ -395,6 +395,7 @@ static int next_extent(struct erofs *f, uint64_t off, struct fs_extent *out,
 		x.dev_off = z.pa;
 		x.dev_len = z.plen;
 		x.kind = FS_EXTENT_ENCODED;
+		x.packed = z.in_meta;
 		if (z.in_meta)
 			x.kind = FS_EXTENT_INLINE;
 		else if (z.plain && !z.interlaced && z.llen <= z.plen) {

@@ -78,6 +78,7 @@ struct fs_extent {
 	uint64_t dev_off, dev_len; /* in the source of device dev */
 	uint32_t dev;              /* index in fs_open_args.devs */
 	enum fs_extent_kind kind;
+	bool packed; /* INLINE: compressed there */
 };
 
 /* Callbacks return 0 to go on, anything else stops and is handed back. */

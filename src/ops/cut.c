@@ -35,7 +35,7 @@ struct collect {
 	uint64_t count;
 	/* of the file at hand */
 	struct fs_node node;
-	bool encoded, not_plain;
+	bool encoded, packed, not_plain;
 	/* that extents hold, in another form at most a factor of what stands
 	 * on the disk */
 	uint64_t data_bytes;
@@ -141,6 +141,7 @@ static int on_extent(void *ctx, const struct fs_extent *x)
 			len = x->dev_len * LIMIT_HASHED_FACTOR;
 		/* fallthrough */
 	case FS_EXTENT_INLINE:
+		c->packed |= x->packed;
 		c->not_plain = true;
 		if (x->file_off < c->node.size)
 			c->data_bytes += u64_min(len,
@@ -165,7 +166,8 @@ static int on_extent(void *ctx, const struct fs_extent *x)
 }
 
 /* Keeps a short content that is all inline: the reader has the block of metadata
- * at hand. What fails is told when it is read again. */
+ * at hand. To decode one is left to many threads. What fails is told when it is
+ * read again. */
 static void hold(struct collect *c, struct cut_file *f)
 {
 	struct buf *b = &c->cut->held;
@@ -173,7 +175,8 @@ static void hold(struct collect *c, struct cut_file *f)
 	uint8_t *p;
 
 	if (f->size > LIMIT_HELD_FILE || b->len + len > LIMIT_HELD ||
-		c->encoded || c->data_bytes != f->size || c->vol->nested)
+		c->encoded || c->packed || c->vol->nested ||
+		c->data_bytes != f->size)
 		return;
 	p = buf_grow(b, len);
 	if (!p || c->fs->ops->pread(c->fs, f->id, p, len, 0, NULL)) {
@@ -209,7 +212,7 @@ static int collect_file(struct collect *c, const struct walk_item *it)
 	if (cut->files.len >= UINT32_MAX - 1)
 		return error_set(c->e, ERR_LIMIT, "over 2^32 files");
 	c->node = it->node;
-	c->encoded = c->not_plain = false;
+	c->encoded = c->packed = c->not_plain = false;
 	c->data_bytes = c->file_end = 0;
 	if (it->node.flags & FS_NODE_OPAQUE) {
 		f.state = CUT_OPAQUE;
