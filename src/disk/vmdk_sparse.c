@@ -7,6 +7,7 @@
 #include <string.h>
 #include "base/checked.h"
 #include "base/limits.h"
+#include "base/zero.h"
 #include "codec/inflate.h"
 #include "disk/blockmap.h"
 #include "disk/vmdk.h"
@@ -27,6 +28,10 @@ struct sparse {
 };
 
 /* --- lookup --- */
+
+/* Empty tables, and bytes of empty entries, that one look-up passes over. */
+#define TABLES_AT_ONCE 4096
+#define ENTRIES_AT_ONCE 512
 
 /* What a directory entry says: 0 with *out_table = 0 where there is none. */
 static int dir_entry(struct sparse *v, const uint8_t *b, uint64_t *out_table,
@@ -94,6 +99,44 @@ static int grain_entry(struct sparse *v, const uint8_t *b, struct piece *p,
 		get_le64(b), p->off);
 }
 
+/* How many tables from entry i of the directory on nobody wrote to: qemu lays
+ * out those of the whole disk, one behind the other, in a hole of the file. */
+static uint64_t empty_tables(struct sparse *v, uint64_t i, uint64_t table)
+{
+	uint32_t width = v->kind == SESPARSE ? 8 : 4;
+	uint64_t len = (uint64_t)v->table_entries * width, next, n;
+	uint64_t hole = blockmap_hole(&v->m, table) / len;
+
+	hole = u64_min(u64_min(hole, v->dir_entries - i), TABLES_AT_ONCE);
+	for (n = 0; n < hole; n++) {
+		uint8_t b[8] = { 0 };
+
+		if (source_pread(v->m.meta, b, width, v->dir + (i + n) * width,
+			    NULL) ||
+			dir_entry(v, b, &next, NULL) ||
+			next != table + n * len)
+			break;
+	}
+	return n;
+}
+
+/* How many entries of the table i behind that of the grain at off are empty. */
+static uint64_t empty_entries(struct sparse *v, uint64_t i, uint64_t table,
+	uint64_t off)
+{
+	uint32_t width = v->kind == SESPARSE ? 8 : 4;
+	uint64_t k = (off - i * v->table_span) / v->grain + 1;
+	uint8_t b[ENTRIES_AT_ONCE];
+	size_t n = (size_t)u64_min(sizeof(b), (v->table_entries - k) * width);
+	size_t empty = 0;
+
+	if (read_padded(v->m.meta, b, n, table + k * width, NULL))
+		return 0;
+	while (empty < n && !b[empty])
+		empty++;
+	return empty / width;
+}
+
 static int sparse_lookup(struct blockmap *m, uint64_t off, struct piece *out,
 	struct error *e)
 {
@@ -120,7 +163,16 @@ static int sparse_lookup(struct blockmap *m, uint64_t off, struct piece *out,
 	*out = (struct piece){ .off = i * v->table_span + k * v->grain,
 		.len = v->grain };
 	r = read_padded(m->meta, b, width, table + k * width, e);
-	return r ? r : grain_entry(v, b, out, e);
+	if (!r)
+		r = grain_entry(v, b, out, e);
+	if (r || !is_zero(b, width))
+		return r;
+	k = k ? 0 : empty_tables(v, i, table);
+	if (k)
+		out->len = k * v->table_span;
+	else
+		out->len += empty_entries(v, i, table, out->off) * v->grain;
+	return r;
 }
 
 /* --- compressed grains --- */
