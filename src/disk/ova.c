@@ -99,7 +99,7 @@ static char *unescaped(const char *name)
 		int hi = *name == '%' ? hex(name[1]) : -1;
 		int lo = hi < 0 ? -1 : hex(name[2]);
 
-		*p = lo < 0 ? *name : (char)(hi << 4 | lo);
+		*p = (char)(lo < 0 ? *name : hi << 4 | lo);
 		name += lo < 0 ? 1 : 3;
 	}
 	*p = 0;
