@@ -232,7 +232,8 @@ echo "all tables as their tools list them"
 # --- a primary that is damaged, on a disk that was made larger since: the backup is not at its end
 new 60M; sgdisk -n 1:2048:+10M -n 2:0:+20M d >/dev/null; partdump d >want; truncate -s 90M d
 for at in 600 560 1030; do # the header's checksum, a number in it, an entry
-	cp d e; printf X | dd of=e bs=1 seek=$at conv=notrunc status=none
+	cp d e; byte=$(od -An -tu1 -j $at -N 1 d)
+	printf "\\x$(printf %02x $((byte ^ 255)))" | dd of=e bs=1 seek=$at conv=notrunc status=none
 	partdump e 2>findings | diff want - || fail "backup before the end, damage at $at: $(cat findings)"
 	finding part-backup
 done
