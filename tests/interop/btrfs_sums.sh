@@ -21,11 +21,11 @@ os.mkdir("nosum")
 P
 	chattr +C mnt/nosum
 	python3 -c 'import random; open("mnt/nosum/file", "wb").write(random.Random(5).randbytes(90000) + b"NOBODY SUMS THIS" + bytes(range(256)) * 99)'
-	sync
+	sync -f mnt
 	fallocate -l 1M mnt/prealloc
 	cp --reflink=always mnt/large mnt/clone
 	python3 -c 'f = open("mnt/large", "r+b"); f.seek(5000000); f.write(b"changed" * 3000)'
-	sync
+	sync -f mnt
 }
 # made NAME NDEV COMPRESS MKFS-OPTIONS...
 made() {
