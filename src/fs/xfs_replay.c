@@ -398,10 +398,13 @@ static int pass(struct xfs_replay *rp, const struct xfs_log *l,
 
 	while (!r && left) {
 		r = xfs_record_read(l, at, cycle, rec, e);
-		if (r >= 0)
-			r = r && rec->blocks <= left
-				? xfs_gather_record(&ga, rec, e)
-				: ERR_CORRUPT; /* it changed meanwhile */
+		if (!r)
+			r = ERR_CORRUPT; /* it changed meanwhile; *e says how */
+		else if (r > 0)
+			r = rec->blocks <= left
+				    ? xfs_gather_record(&ga, rec, e)
+				    : corrupt(e, "a record became longer "
+						 "while it was read");
 		left -= rec->blocks;
 		xfs_record_next(l, rec, &at, &cycle);
 	}
