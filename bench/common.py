@@ -21,15 +21,21 @@ def run(cmd, out=subprocess.DEVNULL, check=True, cwd=None):
     return s, ru.ru_maxrss / 1024, cpu
 
 
+def middle(runs):
+    """Medians of what several runs gave; of what run() gives, the largest peak of memory."""
+    columns = list(zip(*runs))
+    return tuple(max(c) if i == 1 and len(columns) == 3 else statistics.median(c) for i, c in enumerate(columns))
+
+
 def turns(runs, *sides):
-    """Runs several commands in turn; sides: (prepare or None, command). Medians of (seconds, MiB, processor seconds)."""
+    """Runs several commands in turn; sides: (prepare or None, command). See middle()."""
     got = [[] for _ in sides]
     for _ in range(runs):
         for g, (prepare, cmd) in zip(got, sides):
             if prepare:
                 prepare()
             g.append(cmd() if callable(cmd) else run(cmd))
-    return [tuple(statistics.median(x) for x in zip(*g)) for g in got]
+    return [middle(g) for g in got]
 
 
 def report(what, who, seconds=None, mem=None, note="", cpu=None):
